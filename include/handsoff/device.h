@@ -1,0 +1,80 @@
+/* The device seam: what a target (cpu, cuda) provides to the layers above. Everything else is written once.
+ *
+ * Memory from ho_device_alloc belongs to the device: host code must not dereference it (on cpu it could; on cuda it
+ * would crash), it moves data with ho_device_upload and ho_device_download. All work is ordered on one stream per device.
+ * Letters: N batch, H W input pixels, C input channels, O output channels, P Q output pixels. Images are NHWC. */
+#ifndef HANDSOFF_DEVICE_H
+#define HANDSOFF_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "handsoff/types.h"
+#include "handsoff/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ho_device ho_device;
+
+/* Opens the target's device. n_threads: host threads of the cpu target, 0 = all cores. index: which GPU. */
+ho_status ho_device_open(int n_threads, int index, ho_device **device);
+void ho_device_close(ho_device *device);
+
+/* "cpu (2 threads, AVX-512)" or "cuda 0 (NVIDIA H100 ...)"; owned by the device. */
+const char *ho_device_name(const ho_device *device);
+/* The stream on which kernels are launched: HO_LAUNCH's argument. */
+ho_stream ho_device_stream(const ho_device *device);
+
+ho_status ho_device_alloc(ho_device *device, size_t bytes, void **memory); /* aligned to 256 bytes */
+void ho_device_free(ho_device *device, void *memory);                      /* NULL is allowed */
+ho_status ho_device_upload(ho_device *device, void *to, const void *host, size_t bytes);
+ho_status ho_device_download(ho_device *device, void *host, const void *from, size_t bytes); /* waits */
+ho_status ho_device_copy(ho_device *device, void *to, const void *from, size_t bytes);
+ho_status ho_device_zero(ho_device *device, void *memory, size_t bytes);
+ho_status ho_device_sync(ho_device *device);
+/* Bytes now allocated, and the most there ever were. */
+size_t ho_device_bytes(const ho_device *device);
+size_t ho_device_peak_bytes(const ho_device *device);
+
+/* C = alpha op(A) op(B) + beta C, row-major; op(A) is (m, k), op(B) is (k, n), C is (m, n); lda, ldb, ldc are the row
+ * strides of the matrices as stored. With beta == 0, C is not read. */
+ho_status ho_gemm(ho_device *device, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, ho_real alpha,
+                  const ho_real *a, int64_t lda, const ho_real *b, int64_t ldb, ho_real beta, ho_real *c, int64_t ldc);
+
+/* `count` products of the same shape; matrix i of A starts at a + i * stride_a, and so on. */
+ho_status ho_gemm_batched(ho_device *device, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, ho_real alpha,
+                          const ho_real *a, int64_t lda, int64_t stride_a, const ho_real *b, int64_t ldb,
+                          int64_t stride_b, ho_real beta, ho_real *c, int64_t ldc, int64_t stride_c, int64_t count);
+
+/* A 2-D correlation: y[n,p,q,o] = sum_{i,j,c} x[n, p*stride + i*dilation - pad, q*stride + j*dilation - pad, c] w[o,i,j,c],
+ * zero outside the image. Output size: P = (H + 2 pad - dilation (kernel - 1) - 1) / stride + 1, and Q likewise. */
+typedef struct {
+    int64_t N, H, W, C, O;
+    int64_t kernel, stride, pad, dilation; /* the same in both directions */
+} ho_conv_shape;
+
+int64_t ho_conv_out(const ho_conv_shape *s, int64_t size);
+
+/* x (N,H,W,C), w (O,k,k,C), y (N,P,Q,O). Each call overwrites its result. The algorithm follows from the shape alone, so
+ * that two runs agree bit for bit. backward_data is also the transposed convolution. */
+ho_status ho_conv_forward(ho_device *device, const ho_conv_shape *s, const ho_real *x, const ho_real *w, ho_real *y);
+ho_status ho_conv_backward_data(ho_device *device, const ho_conv_shape *s, const ho_real *g_y, const ho_real *w,
+                                ho_real *g_x);
+ho_status ho_conv_backward_weights(ho_device *device, const ho_conv_shape *s, const ho_real *x, const ho_real *g_y,
+                                   ho_real *g_w);
+
+/* A step captured once and replayed (cuda graphs). Between begin and end the device records instead of running; memory
+ * addresses must repeat from step to step (the arena does). On cpu: `supported` is false and the others do nothing. */
+bool ho_device_graphs_supported(const ho_device *device);
+ho_status ho_device_graph_begin(ho_device *device);
+ho_status ho_device_graph_end(ho_device *device, void **graph);
+ho_status ho_device_graph_replay(ho_device *device, void *graph);
+void ho_device_graph_free(ho_device *device, void *graph);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,83 @@
+/* A run: its config, its directory runs/NAME, its device, its log, and the pipeline's bookkeeping. Stages get a ho_run and
+ * nothing else.
+ *
+ * Each artefact records what it was made from; ho_run_is_current() compares that with what would be used now. Long stages
+ * checkpoint to ho_run_path("checkpoints/STAGE.h5") and resume from it; ho_run_interrupted() tells them to do so and stop. */
+#ifndef HANDSOFF_RUN_H
+#define HANDSOFF_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "handsoff/config.h"
+#include "handsoff/device.h"
+#include "handsoff/status.h"
+#include "handsoff/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ho_run ho_run;
+
+/* Opens (and creates) runs/NAME, NAME = the config's `name`, under the config's `runs_dir`. Device opened on first use. */
+ho_status ho_run_open(ho_config *config, ho_run **run);
+void ho_run_close(ho_run *run);
+
+const ho_config *ho_run_config(const ho_run *run);
+ho_status ho_run_device(ho_run *run, ho_device **device);
+uint64_t ho_run_seed(const ho_run *run);
+
+/* Path of a file in the run's directory (printf format), its folders created. Valid until the 16th next call. */
+const char *ho_run_path(ho_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Resolves a data file: "{data}/x" is looked up in $HANDSOFF_DATA (default "data"), other paths are taken as they are. */
+const char *ho_run_data_path(ho_run *run, const char *path);
+
+/* Writes the record of an artefact into its store: schema, kind, program version, seed, the resolved config keys that the
+ * stage depends on, and name + SHA-256 of each input file. */
+ho_status ho_run_record(ho_run *run, ho_store *store, const char *stage, const char *kind, int n_prefixes,
+                        const char *const *config_prefixes, int n_inputs, const char *const *inputs);
+/* True when `artefact` exists, is whole, and its record equals what ho_run_record would write now; else *why says it. */
+bool ho_run_is_current(ho_run *run, const char *artefact, const char *stage, int n_prefixes,
+                       const char *const *config_prefixes, int n_inputs, const char *const *inputs, const char **why);
+
+/* Progress for people (one rewritten line on a terminal, a line now and then elsewhere), and records for programs: one JSON
+ * object a line in runs/NAME/logs/STAGE.jsonl. fields: "loss", 1.5, "lr", 0.1, NULL - names and doubles, NULL-ended. */
+void ho_run_progress(ho_run *run, const char *stage, int64_t done, int64_t total, const char *unit, const char *format,
+                     ...) __attribute__((format(printf, 6, 7)));
+void ho_run_log(ho_run *run, const char *stage, ...);
+/* A line for people, on stderr. */
+void ho_run_say(ho_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Numbers for metrics.json: kept under /stages, /inversion or /results; see docs in src/stages/metrics.c. */
+ho_status ho_metrics_stage(ho_run *run, const char *stage, double seconds, double peak_rss_mb);
+ho_status ho_metrics_inversion(ho_run *run, const char *step, const char *when, double lpips, double mse,
+                               double latent_mse); /* when: "before" or "after" */
+typedef struct {
+    const char *method, *task; /* handsoff | labels_only | transfer;  segmentation */
+    int labelled, n_seeds, n_classes;
+    const uint64_t *seeds;
+    double miou_mean, miou_std, miou_present_mean;
+    const char *const *class_names;
+    const double *class_iou; /* mean over seeds */
+} ho_result;
+ho_status ho_metrics_result(ho_run *run, const ho_result *result);
+
+/* True after SIGINT or SIGTERM: write the checkpoint and return HO_EINTERRUPT. */
+bool ho_run_interrupted(void);
+/* Peak resident set of the process so far, in MB (2^20 bytes). */
+double ho_peak_rss_mb(void);
+double ho_seconds(void); /* monotonic */
+
+/* One stage of the pipeline. `current` decides whether `run` must run; both may be called in any order. */
+typedef struct {
+    const char *name, *help;
+    ho_status (*current)(ho_run *run, bool *is_current, const char **why);
+    ho_status (*execute)(ho_run *run);
+} ho_stage;
+extern const ho_stage HO_STAGES[]; /* in pipeline order, ended by a NULL name (src/stages/stages.c) */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

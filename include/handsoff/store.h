@@ -1,0 +1,72 @@
+/* HDF5 files: what every artefact of a run is (DESIGN 2). A store being written lives under a temporary name and gets its
+ * own name only when whole: ho_store_commit flushes, syncs and renames; ho_store_close without commit removes it.
+ * Messages name file and data set, what was found and what would be right. */
+#ifndef HANDSOFF_STORE_H
+#define HANDSOFF_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "handsoff/params.h"
+#include "handsoff/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum { HO_U8, HO_I32, HO_I64, HO_F16, HO_F32, HO_F64 } ho_dtype; /* F16 is float on the host side */
+
+enum { HO_STORE_RANK = 6 };
+typedef struct ho_store ho_store;
+typedef struct {
+    ho_dtype dtype;
+    int rank;
+    int64_t dim[HO_STORE_RANK];
+} ho_store_info;
+
+ho_status ho_store_open(const char *path, ho_store **store);   /* to read */
+ho_status ho_store_create(const char *path, ho_store **store); /* to write, under a temporary name beside path */
+ho_status ho_store_commit(ho_store *store);                    /* the file now stands under its name; close follows */
+void ho_store_close(ho_store *store);                          /* NULL is allowed */
+const char *ho_store_path(const ho_store *store);
+
+/* Whole data sets. `name` may hold slashes: groups are made as needed. Host type: uint8_t, int32_t, int64_t, float (F16,
+ * F32), double. ho_store_read demands exactly this type class and shape; a dim of -1 in `dim` accepts any size. */
+ho_status ho_store_write(ho_store *store, const char *name, ho_dtype dtype, int rank, const int64_t *dim,
+                         const void *host);
+ho_status ho_store_info_of(ho_store *store, const char *name, ho_store_info *info);
+bool ho_store_has(ho_store *store, const char *name);
+ho_status ho_store_read(ho_store *store, const char *name, ho_dtype dtype, int rank, const int64_t *dim, void *host);
+/* Rows first..first+n-1 of the leading dimension. ho_store_reserve makes the full-size data set for row writes. */
+ho_status ho_store_reserve(ho_store *store, const char *name, ho_dtype dtype, int rank, const int64_t *dim);
+ho_status ho_store_write_rows(ho_store *store, const char *name, int64_t first, int64_t n, const void *host);
+ho_status ho_store_read_rows(ho_store *store, const char *name, int64_t first, int64_t n, void *host);
+
+/* Lists of strings (class names, file names) as variable-length UTF-8 data sets. Read: *strings is one malloc'd block. */
+ho_status ho_store_write_strings(ho_store *store, const char *name, int n, const char *const *strings);
+ho_status ho_store_read_strings(ho_store *store, const char *name, int *n, char ***strings);
+
+/* Attributes of the root group. Text read is cut to `size`. */
+ho_status ho_store_set_text(ho_store *store, const char *key, const char *text);
+ho_status ho_store_get_text(ho_store *store, const char *key, char *text, size_t size);
+ho_status ho_store_set_number(ho_store *store, const char *key, double number);
+ho_status ho_store_get_number(ho_store *store, const char *key, double *number);
+bool ho_store_has_attribute(ho_store *store, const char *key);
+
+/* Calls visit for every data set, in name order; stops at the first status that is not HO_OK. */
+typedef ho_status (*ho_store_visitor)(void *user, const char *name, const ho_store_info *info);
+ho_status ho_store_visit(ho_store *store, ho_store_visitor visit, void *user);
+
+/* The parameters of a network, each under prefix + its name, in file order. Loading demands every tensor and its exact
+ * shape; what is missing or differs is named, with both shapes. */
+ho_status ho_store_write_params(ho_store *store, const char *prefix, ho_params *params);
+ho_status ho_store_read_params(ho_store *store, const char *prefix, ho_params *params);
+
+/* Hex SHA-256 of a file's bytes. */
+ho_status ho_file_sha256(const char *path, char hex[65]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
