@@ -33,11 +33,17 @@ const char *ho_run_path(ho_run *run, const char *format, ...) __attribute__((for
 /* Resolves a data file: "{data}/x" is looked up in $HANDSOFF_DATA (default "data"), other paths are taken as they are. */
 const char *ho_run_data_path(ho_run *run, const char *path);
 
+/* The run's directory, "runs/NAME". */
+const char *ho_run_dir(const ho_run *run);
+/* HO_EIO with "PATH is missing: run STAGE first" when a file of the run that a stage reads does not exist. */
+ho_status ho_run_need(ho_run *run, const char *path);
+
 /* Writes the record of an artefact into its store: schema, kind, program version, seed, the resolved config keys that the
  * stage depends on, and name + SHA-256 of each input file. */
 ho_status ho_run_record(ho_run *run, ho_store *store, const char *stage, const char *kind, int n_prefixes,
                         const char *const *config_prefixes, int n_inputs, const char *const *inputs);
-/* True when `artefact` exists, is whole, and its record equals what ho_run_record would write now; else *why says it. */
+/* True when `artefact` exists, is whole, and its record equals what ho_run_record would write now; else *why says it (owned
+ * by the run, valid until the next call). */
 bool ho_run_is_current(ho_run *run, const char *artefact, const char *stage, int n_prefixes,
                        const char *const *config_prefixes, int n_inputs, const char *const *inputs, const char **why);
 
@@ -46,6 +52,9 @@ bool ho_run_is_current(ho_run *run, const char *artefact, const char *stage, int
 void ho_run_progress(ho_run *run, const char *stage, int64_t done, int64_t total, const char *unit, const char *format,
                      ...) __attribute__((format(printf, 6, 7)));
 void ho_run_log(ho_run *run, const char *stage, ...);
+/* Drops the records of STAGE.jsonl whose `field` is `from` or more (and those that were cut short), before a stage starts
+ * (from 0) or resumes: the log then reads as if the stage had run once and never stopped. */
+ho_status ho_run_log_restart(ho_run *run, const char *stage, const char *field, double from);
 /* A line for people, on stderr. */
 void ho_run_say(ho_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -65,8 +74,11 @@ ho_status ho_metrics_result(ho_run *run, const ho_result *result);
 
 /* True after SIGINT or SIGTERM: write the checkpoint and return HO_EINTERRUPT. */
 bool ho_run_interrupted(void);
-/* Peak resident set of the process so far, in MB (2^20 bytes). */
+/* Makes SIGINT and SIGTERM set that flag; a second signal ends the process at once. For the program, not for stages. */
+void ho_run_catch_signals(void);
+/* Peak resident set of the process since its start or the last reset, in MB (2^20 bytes). */
 double ho_peak_rss_mb(void);
+void ho_peak_rss_reset(void);
 double ho_seconds(void); /* monotonic */
 
 /* One stage of the pipeline. `current` decides whether `run` must run; both may be called in any order. */
@@ -75,7 +87,13 @@ typedef struct {
     ho_status (*current)(ho_run *run, bool *is_current, const char **why);
     ho_status (*execute)(ho_run *run);
 } ho_stage;
-extern const ho_stage HO_STAGES[]; /* in pipeline order, ended by a NULL name (src/stages/stages.c) */
+extern const ho_stage *const HO_STAGES[]; /* in pipeline order, ended by NULL (src/stages/stages.c) */
+
+/* Runs those stages of the list (ended by NULL) that `only` names ("a,b"; NULL or "" = all) and that are missing or out of
+ * date; `force` runs them in any case, from their beginning. Says why each one runs, writes seconds and peak memory into
+ * metrics.json. A stage whose input file is missing fails and names the stage that makes it; a name in `only` that the
+ * list does not have is HO_EUSAGE. A forced stage that was interrupted goes on when the same command is given again. */
+ho_status ho_run_stages(ho_run *run, const ho_stage *const *stages, const char *only, bool force);
 
 #ifdef __cplusplus
 }
