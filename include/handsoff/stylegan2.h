@@ -29,12 +29,13 @@ int64_t ho_stylegan2_n_ws(const ho_stylegan2_shape *shape);     /* L = 2 log2(he
 typedef enum { HO_NOISE_NONE, HO_NOISE_CONST, HO_NOISE_RANDOM } ho_noise_mode;
 typedef struct {
     ho_noise_mode mode;
-    uint64_t seed, stream, first; /* HO_NOISE_RANDOM: sample n of plane l is drawn from stream + l at (first + n) * H * W */
+    uint64_t seed, stream, first; /* HO_NOISE_RANDOM: sample n of convolution l (0: 4x4, then two a resolution) is drawn from
+                                     * stream + l at (first + n) * h * w, h and w its plane's size */
 } ho_noise;
 
 typedef struct ho_generator ho_generator;
 ho_status ho_generator_create(ho_device *device, const ho_stylegan2_shape *shape, uint64_t seed, ho_generator **generator);
-/* From a file written by ho_generator_save; shape comes from its attributes. */
+/* From a store written by ho_generator_write; the shape comes from its attributes. */
 ho_status ho_generator_load(ho_device *device, const char *path, ho_generator **generator);
 ho_status ho_generator_write(ho_generator *generator, ho_store *store); /* tensors and shape attributes */
 void ho_generator_free(ho_generator *generator);
@@ -61,7 +62,8 @@ int64_t ho_style_block_channels(const ho_stylegan2_shape *shape, int64_t l);
 int64_t ho_style_block_height(const ho_stylegan2_shape *shape, int64_t l);
 
 /* w_plus (N, L, D) -> image (N, height, width, 3), nominally in [-1, 1]; *blocks is filled when not NULL (and then its maps
- * are kept alive). */
+ * are kept alive; otherwise each map's memory returns to the arena when the next layer has read it, unless the context
+ * records). noise NULL: the stored planes, HO_NOISE_CONST. */
 ho_status ho_generator_synthesize(ho_context *context, ho_generator *generator, ho_tensor *w_plus, const ho_noise *noise,
                                   ho_style_blocks *blocks, ho_tensor **image);
 
