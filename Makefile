@@ -1,7 +1,8 @@
 # handsoff: `make` builds bin/handsoff (cpu) and, where nvcc is found, bin/handsoff-cuda. See README.md.
 SHELL   := /bin/bash
 BUILD   ?= build
-CC      ?= gcc
+Q       ?= @
+CC      := gcc
 OPT     ?= -O3 -march=native
 VERSION := $(shell cat VERSION)
 
@@ -30,7 +31,7 @@ all: bin/handsoff $(if $(shell command -v nvcc),cuda)
 
 bin/handsoff: $(cli_obj) $(BUILD)/cpu/libhandsoff.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ $(LIBS)
+	$(Q)$(CC) -o $@ $^ $(LIBS)
 
 $(BUILD)/cpu/libhandsoff.a: $(cpu_obj)
 	@rm -f $@ && ar rcs $@ $^
@@ -39,16 +40,16 @@ $(BUILD)/f64/libhandsoff.a: $(f64_obj)
 
 $(BUILD)/cpu/%.c.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_C) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_C) $(CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/cpu/%.cu.o: %.cu
 	@mkdir -p $(@D)
-	$(CC) -x c $(CPPFLAGS) $(CFLAGS) $(KFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) -x c $(CPPFLAGS) $(CFLAGS) $(KFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/f64/%.c.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -DHO_REAL_DOUBLE $(PKG_C) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) -DHO_REAL_DOUBLE $(PKG_C) $(CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/f64/%.cu.o: %.cu
 	@mkdir -p $(@D)
-	$(CC) -x c $(CPPFLAGS) -DHO_REAL_DOUBLE $(CFLAGS) $(KFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) -x c $(CPPFLAGS) -DHO_REAL_DOUBLE $(CFLAGS) $(KFLAGS) -MMD -MP -c $< -o $@
 
 clean:
 	rm -rf $(BUILD) bin

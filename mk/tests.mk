@@ -8,13 +8,13 @@ TEST_C     := $(CPPFLAGS) -Itests/support -std=c17 -O1 -g -fopenmp $(WARN)
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(test_lib) $(BUILD)/cpu/libhandsoff.a
 	@mkdir -p $(@D)
-	$(CC) $(TEST_C) $(PKG_C) -MMD -MP -MF $@.d -o $@ $< $(test_lib) $(BUILD)/cpu/libhandsoff.a $(LIBS) -lcmocka
+	$(Q)$(CC) $(TEST_C) $(PKG_C) -MMD -MP -MF $@.d -o $@ $< $(test_lib) $(BUILD)/cpu/libhandsoff.a $(LIBS) -lcmocka
 $(BUILD)/tests/f32/%: tests/ops/%.c $(test_lib) $(BUILD)/cpu/libhandsoff.a
 	@mkdir -p $(@D)
-	$(CC) $(TEST_C) $(PKG_C) -MMD -MP -MF $@.d -o $@ $< $(test_lib) $(BUILD)/cpu/libhandsoff.a $(LIBS) -lcmocka
+	$(Q)$(CC) $(TEST_C) $(PKG_C) -MMD -MP -MF $@.d -o $@ $< $(test_lib) $(BUILD)/cpu/libhandsoff.a $(LIBS) -lcmocka
 $(BUILD)/tests/f64/%: tests/ops/%.c $(test_lib) $(BUILD)/f64/libhandsoff.a
 	@mkdir -p $(@D)
-	$(CC) $(TEST_C) -DHO_REAL_DOUBLE $(PKG_C) -MMD -MP -MF $@.d -o $@ $< $(test_lib) $(BUILD)/f64/libhandsoff.a $(LIBS) -lcmocka
+	$(Q)$(CC) $(TEST_C) -DHO_REAL_DOUBLE $(PKG_C) -MMD -MP -MF $@.d -o $@ $< $(test_lib) $(BUILD)/f64/libhandsoff.a $(LIBS) -lcmocka
 
 .PHONY: test-binaries
 test-binaries: $(test_bins)

@@ -1,0 +1,163 @@
+/* The cpu target: host memory, one implicit stream that runs at once, OpenMP threads. */
+#include "device_cpu.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Thread_local int64_t ho_block_index = 0;
+_Thread_local int64_t ho_block_count = 1;
+
+enum { ALIGNMENT = 256 };
+
+static const char *vector_unit(void) {
+    if (__builtin_cpu_supports("avx512f")) {
+        return "AVX-512";
+    }
+    return __builtin_cpu_supports("avx2") ? "AVX2" : "SSE";
+}
+
+ho_status ho_device_open(int n_threads, int index, ho_device **device) {
+    (void)index;
+    if (n_threads > 0) {
+        omp_set_num_threads(n_threads);
+    }
+    ho_device *opened = calloc(1, sizeof *opened);
+    if (opened == NULL) {
+        HO_FAIL(HO_EMEMORY, "cannot allocate the device");
+    }
+    snprintf(opened->name, sizeof opened->name, "cpu (%d threads, %s)", omp_get_max_threads(), vector_unit());
+    const ho_status status = ho_cpu_conv_open(opened);
+    if (status != HO_OK) {
+        free(opened);
+        return status;
+    }
+    *device = opened;
+    return HO_OK;
+}
+
+void ho_device_close(ho_device *device) {
+    if (device == NULL) {
+        return;
+    }
+    ho_cpu_conv_close(device);
+    free(device->workspace);
+    free(device);
+}
+
+const char *ho_device_name(const ho_device *device) {
+    return device->name;
+}
+
+ho_stream ho_device_stream(const ho_device *device) {
+    (void)device;
+    return NULL;
+}
+
+/* Each block is preceded by one aligned unit that holds its size. */
+ho_status ho_device_alloc(ho_device *device, size_t bytes, void **memory) {
+    const size_t padded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT + ALIGNMENT;
+    char *block = padded > bytes ? aligned_alloc(ALIGNMENT, padded) : NULL;
+    if (block == NULL) {
+        HO_FAIL(HO_EMEMORY, "cannot allocate %.1f MB (%.1f MB are in use)", (double)bytes / 1048576.0,
+                (double)device->bytes / 1048576.0);
+    }
+    memcpy(block, &bytes, sizeof bytes);
+    device->bytes += bytes;
+    if (device->bytes > device->peak_bytes) {
+        device->peak_bytes = device->bytes;
+    }
+    *memory = block + ALIGNMENT;
+    return HO_OK;
+}
+
+void ho_device_free(ho_device *device, void *memory) {
+    if (memory == NULL) {
+        return;
+    }
+    char *block = (char *)memory - ALIGNMENT;
+    size_t bytes;
+    memcpy(&bytes, block, sizeof bytes);
+    device->bytes -= bytes;
+    free(block);
+}
+
+ho_status ho_cpu_workspace(ho_device *device, size_t bytes, void **workspace) {
+    if (bytes > device->workspace_bytes) {
+        free(device->workspace);
+        device->workspace_bytes = 0;
+        const size_t padded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        device->workspace = aligned_alloc(ALIGNMENT, padded);
+        if (device->workspace == NULL) {
+            HO_FAIL(HO_EMEMORY, "cannot allocate a workspace of %.1f MB", (double)bytes / 1048576.0);
+        }
+        device->workspace_bytes = padded;
+    }
+    *workspace = device->workspace;
+    return HO_OK;
+}
+
+ho_status ho_device_upload(ho_device *device, void *to, const void *host, size_t bytes) {
+    return ho_device_copy(device, to, host, bytes);
+}
+
+ho_status ho_device_download(ho_device *device, void *host, const void *from, size_t bytes) {
+    return ho_device_copy(device, host, from, bytes);
+}
+
+ho_status ho_device_copy(ho_device *device, void *to, const void *from, size_t bytes) {
+    (void)device;
+    if (bytes > 0) {
+        memcpy(to, from, bytes);
+    }
+    return HO_OK;
+}
+
+ho_status ho_device_zero(ho_device *device, void *memory, size_t bytes) {
+    (void)device;
+    if (bytes > 0) {
+        memset(memory, 0, bytes);
+    }
+    return HO_OK;
+}
+
+ho_status ho_device_sync(ho_device *device) {
+    (void)device;
+    return HO_OK;
+}
+
+size_t ho_device_bytes(const ho_device *device) {
+    return device->bytes;
+}
+
+size_t ho_device_peak_bytes(const ho_device *device) {
+    return device->peak_bytes;
+}
+
+bool ho_device_graphs_supported(const ho_device *device) {
+    (void)device;
+    return false;
+}
+
+ho_status ho_device_graph_begin(ho_device *device) {
+    (void)device;
+    return HO_OK;
+}
+
+ho_status ho_device_graph_end(ho_device *device, void **graph) {
+    (void)device;
+    *graph = NULL;
+    return HO_OK;
+}
+
+ho_status ho_device_graph_replay(ho_device *device, void *graph) {
+    (void)device;
+    (void)graph;
+    return HO_OK;
+}
+
+void ho_device_graph_free(ho_device *device, void *graph) {
+    (void)device;
+    (void)graph;
+}
