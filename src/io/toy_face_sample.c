@@ -110,6 +110,9 @@ static void paint_neck_and_clothes(const toy_face *face, float x, float y, float
     /* The neck hangs from the head, turned by a part of its roll; x and y from the head's middle, in head units. */
     const float px = (x - face->cx) / face->scale;
     const float py = (y - face->cy) / face->scale;
+    if (py < 0.2F) { /* both lie below the middle of the face */
+        return;
+    }
     const float chin_x = -face->sin_roll;
     const float slope = face->sin_roll * (1.0F - clothes->neck_bend);
     const float across = px - chin_x * 0.8F - slope * (py - 0.8F) * 0.5F;
@@ -194,6 +197,9 @@ static void paint_front_hair(const toy_face *face, float u, float v, toy_point p
     const float thick = smooth(0.4F, -0.2F, v);
     const float thin = smooth(hair->sideburn + 0.02F, hair->sideburn - 0.45F, v); /* hair thins towards its lower end */
     const float shell = head_distance(face, u, v, hair->side * thin, hair->top * thick) - lump * thin;
+    if (shell > edge) {
+        return;
+    }
     const float below_line = p.y - hairline(hair, p.x);
     const float soft = 0.05F * smooth(0.5F, -0.5F, fabsf(p.x));                /* corners of the hairline are rounded */
     const float side_z = mixf(-0.12F, hair->side_z, smooth(0.95F, 0.3F, p.y)); /* the chin stays free */
