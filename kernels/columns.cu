@@ -1,0 +1,92 @@
+/* Column sums of N row-major matrices (rows, C):  y[n,c] = gain * sum_r term(n,r,c), with the terms
+ *   a,   a (b - m[c]),   (a - m[c])^2.
+ * Two passes: the rows are split into S segments, S a function of the number of rows; pass one writes partial (N,S,C),
+ * pass two adds the S partial sums. A block works on one segment and each of its threads on its own columns, so that
+ * reads are contiguous and no barrier is needed. */
+#include "columns.h"
+
+#include <stddef.h>
+
+#include "segments.h"
+
+enum { SUM, PRODUCT, SQUARE };
+
+HO_KERNEL column_partials(ho_columns_shape s, int64_t S, int term, const ho_real *HO_RESTRICT a,
+                          const ho_real *HO_RESTRICT b, const ho_real *HO_RESTRICT m, ho_real *HO_RESTRICT partial) {
+    HO_GRID_BLOCKS (segment, s.N * S) {
+        const int64_t n = segment / S, k = segment % S;
+        const int64_t begin = n * s.rows + s.rows * k / S, end = n * s.rows + s.rows * (k + 1) / S;
+        ho_real *HO_RESTRICT sum = partial + segment * s.C;
+        HO_BLOCK_LOOP (c, s.C) {
+            sum[c] = HO_R(0.0);
+        }
+        for (int64_t r = begin; r < end; ++r) {
+            const ho_real *HO_RESTRICT row = a + r * s.C;
+            if (term == SUM) {
+                HO_BLOCK_LOOP (c, s.C) {
+                    sum[c] += row[c];
+                }
+            } else if (term == PRODUCT) {
+                const ho_real *HO_RESTRICT other = b + r * s.C;
+                HO_BLOCK_LOOP (c, s.C) {
+                    sum[c] += row[c] * (other[c] - m[c]);
+                }
+            } else {
+                HO_BLOCK_LOOP (c, s.C) {
+                    sum[c] += (row[c] - m[c]) * (row[c] - m[c]);
+                }
+            }
+        }
+    }
+}
+
+HO_KERNEL column_totals(int64_t N, int64_t S, int64_t C, ho_real gain, const ho_real *HO_RESTRICT partial,
+                        ho_real *HO_RESTRICT y) {
+    HO_GRID_BLOCKS (n, N) {
+        ho_real *HO_RESTRICT sum = y + n * C;
+        HO_BLOCK_LOOP (c, C) {
+            sum[c] = HO_R(0.0);
+        }
+        for (int64_t k = 0; k < S; ++k) {
+            const ho_real *HO_RESTRICT row = partial + (n * S + k) * C;
+            HO_BLOCK_LOOP (c, C) {
+                sum[c] += gain * row[c];
+            }
+        }
+    }
+}
+
+static int64_t column_segments(const ho_columns_shape *s) {
+    return ho_segments(s->rows, 128);
+}
+
+int64_t ho_k_column_scratch(const ho_columns_shape *s) {
+    return s->N * column_segments(s) * s->C;
+}
+
+static ho_status column_sums(ho_stream stream, const ho_columns_shape *s, int term, const ho_real *const in[3],
+                             ho_real gain, ho_real *scratch, ho_real *y) {
+    const int64_t S = column_segments(s), width = ho_row_width(s->C);
+    HO_LAUNCH(column_partials, ho_grid_blocks(s->N * S, s->rows / S * s->C), width, 0, stream, *s, S, term, in[0],
+              in[1], in[2], scratch);
+    HO_LAUNCH(column_totals, ho_grid_blocks(s->N, S * s->C), width, 0, stream, s->N, S, s->C, gain, scratch, y);
+    return HO_LAUNCH_STATUS("column sums");
+}
+
+ho_status ho_k_column_sums(ho_stream stream, const ho_columns_shape *s, const ho_real *a, ho_real gain,
+                           ho_real *scratch, ho_real *y) {
+    const ho_real *const in[3] = {a, NULL, NULL};
+    return column_sums(stream, s, SUM, in, gain, scratch, y);
+}
+
+ho_status ho_k_column_products(ho_stream stream, const ho_columns_shape *s, const ho_real *a, const ho_real *b,
+                               const ho_real *m, ho_real gain, ho_real *scratch, ho_real *y) {
+    const ho_real *const in[3] = {a, b, m};
+    return column_sums(stream, s, PRODUCT, in, gain, scratch, y);
+}
+
+ho_status ho_k_column_squares(ho_stream stream, const ho_columns_shape *s, const ho_real *a, const ho_real *m,
+                              ho_real gain, ho_real *scratch, ho_real *y) {
+    const ho_real *const in[3] = {a, NULL, m};
+    return column_sums(stream, s, SQUARE, in, gain, scratch, y);
+}
