@@ -37,7 +37,8 @@ static int known_words(const char **words, char (*groups)[64]) {
     for (int i = 0; i < HO_N_CONFIG_KEYS; ++i) {
         const char *key = HO_CONFIG_KEYS[i].key;
         words[n++] = key;
-        snprintf(groups[i], sizeof groups[i], "%.*s", (int)strcspn(key, "."), key);
+        const size_t length = strcspn(key, ".");
+        memcpy(groups[i], key, length < sizeof groups[i] ? length : sizeof groups[i] - 1);
         if (strchr(key, '.') != NULL && (i == 0 || strcmp(groups[i], groups[i - 1]) != 0)) {
             words[n++] = groups[i];
         }
