@@ -3,18 +3,30 @@
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 op_tests   := $(patsubst tests/ops/%.c,%,$(wildcard tests/ops/test_*.c))
 test_bins  := $(unit_tests) $(op_tests:%=$(BUILD)/tests/f32/%) $(op_tests:%=$(BUILD)/tests/f64/%)
-test_lib   := $(wildcard tests/support/*.c)
-TEST_C     := $(CPPFLAGS) -Itests/support -std=c17 -O1 -g -fopenmp $(WARN)
+TEST_C      = $(CPPFLAGS) -Itests/support $(PKG_C) -std=c17 -O1 -g -fopenmp $(WARN) -MMD -MP
+support_of  = $(patsubst %,$(BUILD)/$(1)/%.o,$(wildcard tests/support/*.c))
 
-$(BUILD)/tests/unit/%: tests/unit/%.c $(test_lib) $(BUILD)/cpu/libhandsoff.a
+$(BUILD)/cpu/tests/support/%.c.o: tests/support/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_C) $(PKG_C) -MMD -MP -MF $@.d -o $@ $< $(test_lib) $(BUILD)/cpu/libhandsoff.a $(LIBS) -lcmocka
-$(BUILD)/tests/f32/%: tests/ops/%.c $(test_lib) $(BUILD)/cpu/libhandsoff.a
+	$(Q)$(CC) $(TEST_C) -c $< -o $@
+$(BUILD)/f64/tests/support/%.c.o: tests/support/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_C) $(PKG_C) -MMD -MP -MF $@.d -o $@ $< $(test_lib) $(BUILD)/cpu/libhandsoff.a $(LIBS) -lcmocka
-$(BUILD)/tests/f64/%: tests/ops/%.c $(test_lib) $(BUILD)/f64/libhandsoff.a
+	$(Q)$(CC) $(TEST_C) -DHO_REAL_DOUBLE -c $< -o $@
+# An archive, so that a test takes only what it uses.
+$(BUILD)/cpu/libsupport.a: $(call support_of,cpu)
+	@rm -f $@ && ar rcs $@ $^
+$(BUILD)/f64/libsupport.a: $(call support_of,f64)
+	@rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/cpu/libsupport.a $(BUILD)/cpu/libhandsoff.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_C) -DHO_REAL_DOUBLE $(PKG_C) -MMD -MP -MF $@.d -o $@ $< $(test_lib) $(BUILD)/f64/libhandsoff.a $(LIBS) -lcmocka
+	$(Q)$(CC) $(TEST_C) -MF $@.d -o $@ $< $(wordlist 2,3,$^) $(LIBS) -lcmocka
+$(BUILD)/tests/f32/%: tests/ops/%.c $(BUILD)/cpu/libsupport.a $(BUILD)/cpu/libhandsoff.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_C) -MF $@.d -o $@ $< $(wordlist 2,3,$^) $(LIBS) -lcmocka
+$(BUILD)/tests/f64/%: tests/ops/%.c $(BUILD)/f64/libsupport.a $(BUILD)/f64/libhandsoff.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_C) -DHO_REAL_DOUBLE -MF $@.d -o $@ $< $(wordlist 2,3,$^) $(LIBS) -lcmocka
 
 .PHONY: test-binaries
 test-binaries: $(test_bins)

@@ -1,0 +1,192 @@
+/* The cpu device: memory, matrix products and convolutions against double-precision loops. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "handsoff/device.h"
+#include "handsoff/random.h"
+
+static ho_device *device;
+
+static int open_device(void **state) {
+    (void)state;
+    return ho_device_open(0, 0, &device) == HO_OK ? 0 : -1;
+}
+
+static int close_device(void **state) {
+    (void)state;
+    ho_device_close(device);
+    return 0;
+}
+
+static float *random_floats(int64_t n, const char *stream) {
+    float *values = malloc((size_t)(n + 1) * sizeof *values);
+    assert_non_null(values);
+    for (int64_t i = 0; i < n; ++i) {
+        values[i] = (float)ho_normal(7, ho_stream_id(stream), (uint64_t)i);
+    }
+    return values;
+}
+
+/* got differs from want by at most tolerance times the largest |want|; NaN fails. */
+static void assert_close(const float *got, const double *want, int64_t n, double tolerance) {
+    double scale = 0.0;
+    for (int64_t i = 0; i < n; ++i) {
+        scale = fmax(scale, fabs(want[i]));
+    }
+    assert_true(n > 0 && scale > 0.0);
+    for (int64_t i = 0; i < n; ++i) {
+        if (!(fabs(got[i] - want[i]) <= tolerance * scale)) {
+            fail_msg("element %ld: %.9g, should be %.9g (tolerance %.3g)", (long)i, got[i], want[i], tolerance * scale);
+        }
+    }
+}
+
+static void gemm_case(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float beta) {
+    float *a = random_floats(m * k, "a"), *b = random_floats(k * n, "b"), *c = random_floats(m * n, "c");
+    double *want = malloc((size_t)(m * n) * sizeof *want);
+    for (int64_t i = 0; i < m; ++i) {
+        for (int64_t j = 0; j < n; ++j) {
+            double sum = 0.0;
+            for (int64_t l = 0; l < k; ++l) {
+                sum += (double)(trans_a ? a[l * m + i] : a[i * k + l]) * (trans_b ? b[j * k + l] : b[l * n + j]);
+            }
+            want[i * n + j] = 0.5 * sum + (beta == 0 ? 0.0 : (double)beta * c[i * n + j]);
+        }
+    }
+    if (beta == 0) {
+        for (int64_t i = 0; i < m * n; ++i) {
+            c[i] = NAN; /* must not be read */
+        }
+    }
+    assert_int_equal(ho_gemm(device, trans_a, trans_b, m, n, k, 0.5F, a, trans_a ? m : k, b, trans_b ? k : n, beta, c, n),
+                     HO_OK);
+    assert_close(c, want, m * n, 1e-6 * sqrt((double)k));
+    free(a);
+    free(b);
+    free(c);
+    free(want);
+}
+
+static void test_gemm(void **state) {
+    (void)state;
+    static const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {64, 33, 129}, {1, 512, 512}, {257, 31, 64}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; ++i) {
+        for (int mode = 0; mode < 8; ++mode) {
+            gemm_case((mode & 1) != 0, (mode & 2) != 0, sizes[i][0], sizes[i][1], sizes[i][2], (mode & 4) != 0 ? 2.0F : 0);
+        }
+    }
+}
+
+/* The three directions as one double loop over the pixels that a tap joins. */
+static void conv_truth(const ho_conv_shape *s, const float *x, const float *w, const float *g, double *y, double *g_x,
+                       double *g_w) {
+    const int64_t P = ho_conv_out(s, s->H), Q = ho_conv_out(s, s->W), taps = s->kernel * s->kernel;
+    for (int64_t n = 0; n < s->N; ++n) {
+        for (int64_t pq = 0; pq < P * Q; ++pq) {
+            for (int64_t tap = 0; tap < taps; ++tap) {
+                const int64_t h = pq / Q * s->stride + tap / s->kernel * s->dilation - s->pad;
+                const int64_t v = pq % Q * s->stride + tap % s->kernel * s->dilation - s->pad;
+                if (h < 0 || h >= s->H || v < 0 || v >= s->W) {
+                    continue;
+                }
+                const int64_t x_at = ((n * s->H + h) * s->W + v) * s->C, y_at = (n * P * Q + pq) * s->O;
+                for (int64_t o = 0; o < s->O; ++o) {
+                    for (int64_t c = 0; c < s->C; ++c) {
+                        const int64_t w_at = (o * taps + tap) * s->C + c;
+                        y[y_at + o] += (double)x[x_at + c] * w[w_at];
+                        g_x[x_at + c] += (double)g[y_at + o] * w[w_at];
+                        g_w[w_at] += (double)g[y_at + o] * x[x_at + c];
+                    }
+                }
+            }
+        }
+    }
+}
+
+static void conv_case(ho_conv_shape s) {
+    const int64_t P = ho_conv_out(&s, s.H), Q = ho_conv_out(&s, s.W);
+    const int64_t n_x = s.N * s.H * s.W * s.C, n_y = s.N * P * Q * s.O, n_w = s.O * s.kernel * s.kernel * s.C;
+    float *x = random_floats(n_x, "x"), *w = random_floats(n_w, "w"), *g = random_floats(n_y, "g");
+    double *y = calloc((size_t)n_y, sizeof *y), *g_x = calloc((size_t)n_x, sizeof *g_x);
+    double *g_w = calloc((size_t)n_w, sizeof *g_w);
+    conv_truth(&s, x, w, g, y, g_x, g_w);
+    const int64_t most = n_x > n_y ? n_x : n_y;
+    float *got = malloc((size_t)(most > n_w ? most : n_w) * sizeof *got);
+    /* Winograd's transforms cost about two digits: its budget is 1e-5 of the largest value, direct sums need 2e-6. */
+    assert_int_equal(ho_conv_forward(device, &s, x, w, got), HO_OK);
+    assert_close(got, y, n_y, 1e-5);
+    assert_int_equal(ho_conv_backward_data(device, &s, g, w, got), HO_OK);
+    assert_close(got, g_x, n_x, 1e-5);
+    assert_int_equal(ho_conv_backward_weights(device, &s, x, g, got), HO_OK);
+    assert_close(got, g_w, n_w, 1e-5);
+    free(x);
+    free(w);
+    free(g);
+    free(y);
+    free(g_x);
+    free(g_w);
+    free(got);
+}
+
+static void test_conv(void **state) {
+    (void)state;
+    /* N H W C O kernel stride pad dilation */
+    static const ho_conv_shape shapes[] = {
+        {1, 1, 1, 1, 1, 1, 1, 0, 1},    {2, 5, 7, 3, 4, 1, 1, 0, 1},    {2, 5, 7, 3, 4, 3, 1, 1, 1},
+        {3, 9, 8, 5, 2, 3, 2, 0, 1},    {1, 8, 8, 16, 32, 3, 1, 1, 1},  {2, 17, 17, 32, 16, 3, 2, 0, 1},
+        {1, 16, 16, 8, 8, 3, 1, 12, 12}, {2, 13, 11, 3, 8, 7, 2, 3, 1},  {1, 4, 4, 64, 64, 3, 1, 1, 1},
+        {4, 9, 10, 16, 3, 1, 2, 0, 1},  {2, 16, 16, 64, 48, 3, 1, 1, 1}, {3, 31, 33, 32, 64, 3, 1, 1, 1},
+        {1, 32, 32, 128, 96, 3, 1, 1, 1},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
+        conv_case(shapes[i]);
+    }
+}
+
+static void test_conv_repeats_bit_for_bit(void **state) {
+    (void)state;
+    const ho_conv_shape s = {2, 16, 16, 32, 32, 3, 1, 1, 1};
+    const int64_t n = 2 * 16 * 16 * 32, n_w = 32 * 9 * 32;
+    float *x = random_floats(n, "x"), *w = random_floats(n_w, "w"), *one = malloc((size_t)n * 4), *two = malloc((size_t)n * 4);
+    assert_int_equal(ho_conv_forward(device, &s, x, w, one), HO_OK);
+    assert_int_equal(ho_conv_forward(device, &s, x, w, two), HO_OK);
+    assert_memory_equal(one, two, (size_t)n * 4);
+    free(x);
+    free(w);
+    free(one);
+    free(two);
+}
+
+static void test_memory(void **state) {
+    (void)state;
+    void *memory = NULL;
+    const size_t before = ho_device_bytes(device);
+    assert_int_equal(ho_device_alloc(device, 1000, &memory), HO_OK);
+    assert_int_equal((uintptr_t)memory % 256, 0);
+    assert_int_equal(ho_device_bytes(device), before + 1000);
+    char host[1000], back[1000];
+    memset(host, 5, sizeof host);
+    assert_int_equal(ho_device_upload(device, memory, host, sizeof host), HO_OK);
+    assert_int_equal(ho_device_download(device, back, memory, sizeof back), HO_OK);
+    assert_memory_equal(host, back, sizeof host);
+    ho_device_free(device, memory);
+    assert_int_equal(ho_device_bytes(device), before);
+    assert_int_equal(ho_device_alloc(device, (size_t)-1 / 2, &memory), HO_EMEMORY);
+    assert_non_null(strstr(ho_error(), "cannot allocate"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_gemm),
+        cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_conv_repeats_bit_for_bit),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}
