@@ -148,7 +148,9 @@ ho_status ho_label_head_load(ho_device *device, const char *path, ho_label_head 
     ho_status status = HO_OK;
     HO_TRY_DONE(read_shape(store, &shape));
     HO_TRY_DONE(ho_label_head_create(device, &shape, 0, &made));
-    HO_TRY_DONE(ho_store_read_params(store, "", ho_label_head_params(made)));
+    if (made != NULL) {
+        status = ho_store_read_params(store, "", made->params);
+    }
 done:
     ho_store_close(store);
     if (status != HO_OK) {
