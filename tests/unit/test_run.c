@@ -1,0 +1,505 @@
+/* Runs: folders, records, what counts as current, the loop over the stages, logs and metrics. */
+#include <fcntl.h>
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "handsoff/run.h"
+
+static char folder[] = "/tmp/handsoff_run_XXXXXX";
+static ho_config *config;
+static ho_run *run;
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) == NULL ? -1 : 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+static void write_text(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* The whole file in a static buffer. */
+static const char *read_text(const char *path) {
+    static char text[16384];
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        fail_msg("no file %s", path);
+    }
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+static void open_run(int n, const char *const *overrides) {
+    char path[128], name[128];
+    snprintf(path, sizeof path, "%s/c.yml", folder);
+    snprintf(name, sizeof name, "name: r\nruns_dir: %s/runs\n", folder);
+    write_text(path, name);
+    assert_int_equal(ho_config_load(path, n, overrides, &config), HO_OK);
+    const ho_status status = ho_run_open(config, &run);
+    if (status != HO_OK) {
+        fail_msg("%s", ho_error());
+    }
+}
+
+static void close_run(void) {
+    ho_run_close(run);
+    ho_config_free(config);
+    run = NULL;
+    config = NULL;
+}
+
+static int fresh_run(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s/runs", folder);
+    if (system(command) != 0) {
+        return -1;
+    }
+    open_run(0, NULL);
+    return 0;
+}
+
+static int end_run(void **state) {
+    (void)state;
+    close_run();
+    return 0;
+}
+
+static void test_paths(void **state) {
+    (void)state;
+    char want[128];
+    snprintf(want, sizeof want, "%s/runs/r/a/b/17.png", folder);
+    assert_string_equal(ho_run_path(run, "a/b/%d.png", 17), want);
+    write_text(want, "x"); /* its folders exist */
+    const char *first = ho_run_path(run, "first");
+    for (int i = 0; i < 15; ++i) {
+        ho_run_path(run, "other%d", i);
+    }
+    assert_non_null(strstr(first, "/runs/r/first"));
+    unsetenv("HANDSOFF_DATA");
+    assert_string_equal(ho_run_data_path(run, "{data}/x/y.h5"), "data/x/y.h5");
+    setenv("HANDSOFF_DATA", "/elsewhere", 1);
+    assert_string_equal(ho_run_data_path(run, "{data}/x/y.h5"), "/elsewhere/x/y.h5");
+    assert_string_equal(ho_run_data_path(run, "data/x"), "data/x");
+    unsetenv("HANDSOFF_DATA");
+}
+
+static void test_bad_folders(void **state) {
+    (void)state;
+    static const char *const NAMES[] = {"name=", "name=..", "name=a/b", "name=-x", "runs_dir="};
+    char path[128];
+    snprintf(path, sizeof path, "%s/c.yml", folder);
+    write_text(path, "seed: 0\n");
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; ++i) {
+        ho_config *bad = NULL;
+        ho_run *none = NULL;
+        assert_int_equal(ho_config_load(path, 1, &NAMES[i], &bad), HO_OK);
+        assert_int_equal(ho_run_open(bad, &none), HO_ECONFIG);
+        assert_null(none);
+        ho_config_free(bad);
+    }
+    static const struct {
+        const char *override, *want;
+    } CASES[] = {{"runs_dir=/dev/null/x", "cannot make folder /dev/null: a file of this name is in the way"},
+                 {"runs_dir=/proc/x", "cannot make folder /proc/x"}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; ++i) {
+        ho_config *bad = NULL;
+        ho_run *none = NULL;
+        assert_int_equal(ho_config_load(path, 1, &CASES[i].override, &bad), HO_OK);
+        assert_int_equal(ho_run_open(bad, &none), HO_EIO);
+        assert_non_null(strstr(ho_error(), CASES[i].want));
+        ho_config_free(bad);
+    }
+}
+
+static const char *const PREFIXES[] = {"invert.", "seed"};
+
+static void write_artefact(const char *name, int n_inputs, const char *const *inputs) {
+    ho_store *store = NULL;
+    const float value = 1.0F;
+    assert_int_equal(ho_store_create(ho_run_path(run, "%s", name), &store), HO_OK);
+    assert_int_equal(ho_store_write(store, "x", HO_F32, 1, (const int64_t[]){1}, &value), HO_OK);
+    assert_int_equal(ho_run_record(run, store, "invert", "latents", 2, PREFIXES, n_inputs, inputs), HO_OK);
+    assert_int_equal(ho_store_commit(store), HO_OK);
+    ho_store_close(store);
+}
+
+/* Fails unless the artefact's state is `current` and the reason holds `want`. */
+static void expect_current(bool current, int n_inputs, const char *const *inputs, const char *want) {
+    const char *why = NULL;
+    const bool is =
+        ho_run_is_current(run, ho_run_path(run, "latents.h5"), "invert", 2, PREFIXES, n_inputs, inputs, &why);
+    if (is != current || (want != NULL && strstr(why, want) == NULL)) {
+        fail_msg("current: %d, because '%s'; wanted %d, '%s'", is, why, current, want != NULL ? want : "");
+    }
+}
+
+static void test_record(void **state) {
+    (void)state;
+    char input[128];
+    snprintf(input, sizeof input, "%s", ho_run_path(run, "dataset.h5"));
+    const char *const inputs[] = {input};
+    expect_current(false, 1, inputs, "dataset.h5 is missing: run import-data first");
+    assert_int_equal(ho_run_need(run, input), HO_EIO);
+    assert_non_null(strstr(ho_error(), "runs/r/dataset.h5 is missing: run import-data first"));
+    write_text(input, "data");
+    assert_int_equal(ho_run_need(run, input), HO_OK);
+    expect_current(false, 1, inputs, "latents.h5: no such file");
+    write_artefact("latents.h5", 1, inputs);
+    expect_current(true, 1, inputs, NULL);
+
+    ho_store *store = NULL;
+    char text[4096];
+    double number = 0.0;
+    assert_int_equal(ho_store_open(ho_run_path(run, "latents.h5"), &store), HO_OK);
+    assert_int_equal(ho_store_get_text(store, "inputs", text, sizeof text), HO_OK);
+    /* sha256sum of the four bytes "data" */
+    assert_string_equal(text, "dataset.h5 3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7\n");
+    assert_int_equal(ho_store_get_text(store, "config", text, sizeof text), HO_OK);
+    assert_true(strncmp(text, "seed: 0\ninvert.start: encoder\n", 30) == 0);
+    assert_int_equal(ho_store_get_text(store, "kind", text, sizeof text), HO_OK);
+    assert_string_equal(text, "latents");
+    assert_int_equal(ho_store_get_text(store, "stage", text, sizeof text), HO_OK);
+    assert_string_equal(text, "invert");
+    assert_int_equal(ho_store_get_text(store, "version", text, sizeof text), HO_OK);
+    assert_string_equal(text, HO_VERSION);
+    assert_int_equal(ho_store_get_number(store, "schema", &number), HO_OK);
+    assert_true(number == 1.0);
+    ho_store_close(store);
+
+    /* The same size and another content: the digest is not taken from the first reading. */
+    write_text(input, "atad");
+    expect_current(false, 1, inputs, "input dataset.h5 changed");
+    write_text(input, "data");
+    expect_current(true, 1, inputs, NULL);
+    expect_current(false, 0, NULL, "input changed: dataset.h5 is gone");
+    const char *const two[] = {input, input};
+    expect_current(false, 2, two, "input changed: dataset.h5 is new");
+    assert_int_equal(unlink(input), 0);
+    expect_current(false, 1, inputs, "is missing: run import-data first");
+}
+
+static void test_record_follows_config(void **state) {
+    (void)state;
+    write_artefact("latents.h5", 0, NULL);
+    expect_current(true, 0, NULL, NULL);
+    close_run();
+    static const struct {
+        const char *override;
+        bool current;
+        const char *want;
+    } CASES[] = {{"invert.steps=300", false, "config changed: invert.steps was '500', is '300'"},
+                 {"invert.lr=1e-1", true, NULL}, /* the same number */
+                 {"gan.lr=0.1", true, NULL},     /* not a key of this stage */
+                 {"seed=7", false, "seed changed: was 0, is 7"}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; ++i) {
+        open_run(1, &CASES[i].override);
+        expect_current(CASES[i].current, 0, NULL, CASES[i].want);
+        close_run();
+    }
+    open_run(0, NULL);
+}
+
+static void test_damaged_artefacts(void **state) {
+    (void)state;
+    write_artefact("latents.h5", 0, NULL);
+    const char *path = ho_run_path(run, "latents.h5");
+    struct stat about;
+    assert_int_equal(stat(path, &about), 0);
+    assert_int_equal(truncate(path, about.st_size / 2), 0);
+    expect_current(false, 0, NULL, "latents.h5");
+    write_text(path, "no HDF5 file");
+    expect_current(false, 0, NULL, "latents.h5");
+    ho_store *store = NULL;
+    assert_int_equal(ho_store_create(path, &store), HO_OK);
+    assert_int_equal(ho_store_commit(store), HO_OK);
+    ho_store_close(store);
+    expect_current(false, 0, NULL, "no record of how it was made");
+}
+
+static void test_folder_as_input(void **state) {
+    (void)state;
+    char images[128];
+    snprintf(images, sizeof images, "%s/images", folder);
+    assert_int_equal(mkdir(images, 0777), 0);
+    char a[160], b[160];
+    snprintf(a, sizeof a, "%s/a.png", images);
+    snprintf(b, sizeof b, "%s/b.png", images);
+    write_text(a, "1");
+    write_text(b, "2");
+    setenv("HANDSOFF_DATA", folder, 1);
+    const char *const inputs[] = {images};
+    write_artefact("latents.h5", 1, inputs);
+    expect_current(true, 1, inputs, NULL);
+    write_text(a, "3");
+    expect_current(false, 1, inputs, "input {data}/images changed");
+    write_text(a, "1");
+    expect_current(true, 1, inputs, NULL);
+    assert_int_equal(rename(b, a), 0);
+    expect_current(false, 1, inputs, "changed");
+    unsetenv("HANDSOFF_DATA");
+}
+
+/* ---- the loop ---- */
+
+static int runs_a, runs_b;
+static ho_status b_result;
+static bool a_current;
+
+static ho_status current_a(ho_run *of, bool *is_current, const char **why) {
+    (void)of;
+    *is_current = a_current;
+    *why = "never ran";
+    return HO_OK;
+}
+static ho_status execute_a(ho_run *of) {
+    ++runs_a;
+    a_current = true;
+    ho_run_progress(of, "a", 1, 1, "step", "loss %g", 0.5);
+    write_text(ho_run_path(of, "dataset.h5"), "data");
+    return HO_OK;
+}
+static ho_status current_b(ho_run *of, bool *is_current, const char **why) {
+    const char *const inputs[] = {ho_run_path(of, "dataset.h5")};
+    *is_current = ho_run_is_current(of, ho_run_path(of, "latents.h5"), "invert", 2, PREFIXES, 1, inputs, why);
+    return HO_OK;
+}
+static ho_status execute_b(ho_run *of) {
+    ++runs_b;
+    if (b_result != HO_OK) {
+        HO_FAIL(b_result, "stopped on purpose");
+    }
+    const char *const inputs[] = {ho_run_path(of, "dataset.h5")};
+    write_artefact("latents.h5", 1, inputs);
+    return HO_OK;
+}
+
+static const ho_stage STAGE_A = {"make-a", "makes a", current_a, execute_a};
+static const ho_stage STAGE_B = {"make-b", "makes b", current_b, execute_b};
+static const ho_stage *const STAGES[] = {&STAGE_A, &STAGE_B, NULL};
+
+static int fresh_stages(void **state) {
+    runs_a = runs_b = 0;
+    b_result = HO_OK;
+    a_current = false;
+    return fresh_run(state);
+}
+
+static void expect_runs(const char *only, bool force, int a, int b) {
+    const int before_a = runs_a, before_b = runs_b;
+    if (ho_run_stages(run, STAGES, only, force) != HO_OK) {
+        fail_msg("%s", ho_error());
+    }
+    assert_int_equal(runs_a - before_a, a);
+    assert_int_equal(runs_b - before_b, b);
+}
+
+static void test_stages_run_when_needed(void **state) {
+    (void)state;
+    assert_int_equal(ho_run_stages(run, STAGES, "make-b", false), HO_EIO);
+    assert_non_null(strstr(ho_error(), "make-b: "));
+    assert_non_null(strstr(ho_error(), "runs/r/dataset.h5 is missing: run import-data first"));
+    assert_int_equal(runs_b, 0);
+    assert_int_equal(ho_run_stages(run, STAGES, "make-b", true), HO_EIO); /* force does not make the input */
+    expect_runs(NULL, false, 1, 1);
+    expect_runs("", false, 0, 0);
+    expect_runs("make-b", true, 0, 1);
+    expect_runs("make-b,make-a", true, 1, 1);
+    write_text(ho_run_path(run, "dataset.h5"), "other");
+    expect_runs(NULL, false, 0, 1);
+    assert_int_equal(ho_run_stages(run, STAGES, "make-c", false), HO_EUSAGE);
+    assert_string_equal(ho_error(), "unknown stage 'make-c', did you mean 'make-a'?");
+
+    json_t *root = json_load_file(ho_run_path(run, "metrics.json"), 0, NULL);
+    json_t *stages = json_object_get(root, "stages");
+    assert_int_equal(json_array_size(stages), 2);
+    const json_t *first = json_array_get(stages, 0);
+    assert_string_equal(json_string_value(json_object_get(first, "name")), "make-a");
+    assert_true(json_number_value(json_object_get(first, "seconds")) >= 0.0);
+    assert_true(json_number_value(json_object_get(first, "peak_rss_mb")) > 1.0);
+    json_decref(root);
+}
+
+static void test_forced_stage_goes_on(void **state) {
+    (void)state;
+    expect_runs(NULL, false, 1, 1);
+    char checkpoint[160], other[160];
+    snprintf(checkpoint, sizeof checkpoint, "%s", ho_run_path(run, "checkpoints/make-b.h5"));
+    snprintf(other, sizeof other, "%s", ho_run_path(run, "checkpoints/make-bb.h5"));
+    write_text(checkpoint, "old");
+    write_text(other, "of another stage");
+    b_result = HO_EINTERRUPT;
+    assert_int_equal(ho_run_stages(run, STAGES, "make-b", true), HO_EINTERRUPT);
+    assert_string_equal(ho_error(), "make-b: stopped on purpose");
+    assert_int_not_equal(access(checkpoint, F_OK), 0); /* forced: from the beginning */
+    assert_int_equal(access(other, F_OK), 0);
+    write_text(checkpoint, "half done");
+    assert_int_equal(ho_run_stages(run, STAGES, "make-b", true), HO_EINTERRUPT);
+    assert_int_equal(access(checkpoint, F_OK), 0); /* the second try goes on */
+    b_result = HO_OK;
+    expect_runs("make-b", false, 0, 1); /* also without force, although the old artefact is current */
+    expect_runs("make-b", false, 0, 0);
+}
+
+/* ---- logs and metrics ---- */
+
+static void test_log(void **state) {
+    (void)state;
+    ho_run_log(run, "s", "step", 1.0, "loss", 0.25, NULL);
+    ho_run_log(run, "s", "step", 2.0, "loss", (double)NAN, "x", -(double)INFINITY, NULL);
+    ho_run_log(run, "s", "step", 3.0, "loss", 1e-30, NULL);
+    const char *path = ho_run_path(run, "logs/s.jsonl");
+    assert_string_equal(read_text(path), "{\"step\":1,\"loss\":0.25}\n{\"step\":2,\"loss\":null,\"x\":null}\n"
+                                         "{\"step\":3,\"loss\":1e-30}\n");
+    FILE *file = fopen(path, "a");
+    fputs("{\"step\":0,\"lo", file); /* cut short by a crash */
+    fclose(file);
+    assert_int_equal(ho_run_log_restart(run, "s", "step", 3.0), HO_OK);
+    assert_string_equal(read_text(path), "{\"step\":1,\"loss\":0.25}\n{\"step\":2,\"loss\":null,\"x\":null}\n");
+    assert_int_equal(ho_run_log_restart(run, "s", "step", 0.0), HO_OK);
+    assert_string_equal(read_text(path), "");
+    assert_int_equal(ho_run_log_restart(run, "never", "step", 0.0), HO_OK);
+}
+
+static void test_metrics(void **state) {
+    (void)state;
+    static const char *const CLASSES[] = {"skin", "hair"};
+    const double iou[] = {0.5, (double)NAN};
+    const uint64_t seeds[] = {0, 1};
+    ho_result result = {"handsoff", "segmentation", 16, 2, 2, seeds, 0.25, 0.01, 0.5, CLASSES, iou};
+    assert_int_equal(ho_metrics_result(run, &result), HO_OK);
+    result.labelled = 50;
+    assert_int_equal(ho_metrics_result(run, &result), HO_OK);
+    result.miou_mean = 0.75;
+    assert_int_equal(ho_metrics_result(run, &result), HO_OK);
+    assert_int_equal(ho_metrics_inversion(run, "refine", "before", 0.5, 0.25, 1.0), HO_OK);
+    assert_int_equal(ho_metrics_inversion(run, "refine", "after", 0.25, 0.125, 2.0), HO_OK);
+    json_t *root = json_load_file(ho_run_path(run, "metrics.json"), 0, NULL);
+    const json_t *results = json_object_get(root, "results");
+    assert_int_equal(json_array_size(results), 2);
+    const json_t *second = json_array_get(results, 1);
+    assert_true(json_number_value(json_object_get(second, "miou_mean")) == 0.75);
+    assert_true(json_number_value(json_object_get(second, "miou_std")) == 0.01);
+    assert_true(json_number_value(json_object_get(second, "miou_present_mean")) == 0.5);
+    assert_int_equal(json_integer_value(json_object_get(second, "labelled")), 50);
+    assert_int_equal(json_array_size(json_object_get(second, "seeds")), 2);
+    const json_t *per_class = json_object_get(second, "per_class");
+    assert_true(json_number_value(json_object_get(per_class, "skin")) == 0.5);
+    assert_true(json_is_null(json_object_get(per_class, "hair")));
+    const json_t *refine = json_object_get(json_object_get(root, "inversion"), "refine");
+    assert_true(json_number_value(json_object_get(json_object_get(refine, "before"), "lpips")) == 0.5);
+    assert_true(json_number_value(json_object_get(json_object_get(refine, "after"), "latent_mse")) == 2.0);
+    json_decref(root);
+
+    /* A damaged file stops the run before any work, and stays as it is. */
+    write_text(ho_run_path(run, "metrics.json"), "{\"stages\": [\n");
+    assert_int_equal(ho_run_stages(run, STAGES, NULL, false), HO_EFORMAT);
+    assert_non_null(strstr(ho_error(), "metrics.json:"));
+    assert_string_equal(read_text(ho_run_path(run, "metrics.json")), "{\"stages\": [\n");
+    write_text(ho_run_path(run, "metrics.json"), "{\"results\": {}}");
+    assert_int_equal(ho_metrics_stage(run, "a", 1.0, 1.0), HO_EFORMAT);
+}
+
+static void test_peak_rss_is_per_stage(void **state) {
+    (void)state;
+    const size_t bytes = (size_t)64 << 20;
+    char *block = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(block != MAP_FAILED);
+    memset(block, 1, bytes);
+    const double with = ho_peak_rss_mb();
+    assert_true(block[bytes / 2] == 1);
+    assert_int_equal(munmap(block, bytes), 0);
+    ho_peak_rss_reset();
+    const double without = ho_peak_rss_mb();
+    assert_true(with > 64.0);
+    if (access("/proc/self/clear_refs", W_OK) == 0) {
+        assert_true(without < with - 32.0);
+    }
+}
+
+/* In a child: the first signal sets the flag, the second one ends the process. */
+static void test_signals(void **state) {
+    (void)state;
+    const pid_t child = fork();
+    if (child == 0) {
+        ho_run_catch_signals();
+        const bool before = ho_run_interrupted();
+        raise(SIGTERM);
+        const bool after = ho_run_interrupted();
+        const bool stops = ho_run_stages(run, STAGES, NULL, false) == HO_EINTERRUPT;
+        if (before || !after || !stops) {
+            _exit(9);
+        }
+        raise(SIGINT);
+        _exit(8);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGINT);
+}
+
+/* Without a terminal: the first line, and the one at 100 %; nothing in between within ten seconds. */
+static void test_progress_without_terminal(void **state) {
+    (void)state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/stderr", folder);
+    fflush(stderr);
+    const int kept = dup(STDERR_FILENO), file = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0666);
+    assert_true(kept >= 0 && file >= 0 && dup2(file, STDERR_FILENO) >= 0);
+    for (int i = 0; i <= 1000; ++i) {
+        ho_run_progress(run, "work", i, 1000, "steps", "loss %.2f", 1.0 / (i + 1));
+    }
+    fflush(stderr);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    close(file);
+    const char *text = read_text(path);
+    assert_true(strncmp(text, "work: 0/1000 steps (0 %)  loss 1.00\n", 36) == 0);
+    assert_non_null(strstr(text, "work: 1000/1000 steps (100 %)"));
+    assert_true(strchr(strchr(text, '\n') + 1, '\n')[1] == '\0');
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_paths, fresh_run, end_run),
+        cmocka_unit_test(test_bad_folders),
+        cmocka_unit_test_setup_teardown(test_record, fresh_run, end_run),
+        cmocka_unit_test_setup_teardown(test_record_follows_config, fresh_run, end_run),
+        cmocka_unit_test_setup_teardown(test_damaged_artefacts, fresh_run, end_run),
+        cmocka_unit_test_setup_teardown(test_folder_as_input, fresh_run, end_run),
+        cmocka_unit_test_setup_teardown(test_stages_run_when_needed, fresh_stages, end_run),
+        cmocka_unit_test_setup_teardown(test_forced_stage_goes_on, fresh_stages, end_run),
+        cmocka_unit_test_setup_teardown(test_log, fresh_run, end_run),
+        cmocka_unit_test_setup_teardown(test_metrics, fresh_stages, end_run),
+        cmocka_unit_test(test_peak_rss_is_per_stage),
+        cmocka_unit_test_setup_teardown(test_signals, fresh_stages, end_run),
+        cmocka_unit_test_setup_teardown(test_progress_without_terminal, fresh_run, end_run),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
