@@ -1,116 +1,8 @@
 /* Numeric data sets of a store: whole, by rows, and the walk over all of them. */
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store_internal.h"
-
-static const char *const DTYPE_NAME[] = {"u8", "i32", "i64", "f16", "f32", "f64"};
-
-/* IEEE 754 half precision: 1 sign, 5 exponent (bias 15), 10 mantissa bits, as h5py and NumPy write it. */
-static hid_t half_type(void) {
-    const hid_t type = H5Tcopy(H5T_IEEE_F32LE);
-    H5Tset_fields(type, 15, 10, 5, 0, 10);
-    H5Tset_size(type, 2);
-    H5Tset_ebias(type, 15);
-    return type;
-}
-
-/* float <-> half in HDF5's conversion buffer, in place; round to nearest even. HDF5 1.10's own conversion halves values
- * that round up from the largest subnormal to the smallest normal number, and is slower. */
-static herr_t convert_half(hid_t from, hid_t to, H5T_cdata_t *data, size_t n, size_t stride, size_t background_stride,
-                           void *buffer, void *background, hid_t properties) {
-    (void)to, (void)background_stride, (void)background, (void)properties;
-    if (data->command != H5T_CONV_CONV) {
-        data->need_bkg = H5T_BKG_NO;
-        return 0;
-    }
-    char *bytes = buffer;
-    const size_t half_step = stride != 0 ? stride : sizeof(_Float16);
-    const size_t float_step = stride != 0 ? stride : sizeof(float);
-    _Float16 half;
-    float single;
-    if (H5Tget_size(from) == sizeof(float)) {
-        for (size_t i = 0; i < n; i++) {
-            memcpy(&single, bytes + i * float_step, sizeof single);
-            half = (_Float16)single;
-            memcpy(bytes + i * half_step, &half, sizeof half);
-        }
-    } else {
-        for (size_t i = n; i-- > 0;) { /* the results are larger: from the end, so that none covers a value to come */
-            memcpy(&half, bytes + i * half_step, sizeof half);
-            single = (float)half;
-            memcpy(bytes + i * float_step, &single, sizeof single);
-        }
-    }
-    return 0;
-}
-
-static void register_half(void) {
-    const hid_t half = half_type();
-    H5Tregister(H5T_PERS_HARD, "float to half", H5T_NATIVE_FLOAT, half, convert_half);
-    H5Tregister(H5T_PERS_HARD, "half to float", half, H5T_NATIVE_FLOAT, convert_half);
-    H5Tclose(half);
-}
-
-void ho_h5_register_half(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, register_half);
-}
-
-static hid_t file_type(ho_dtype dtype) {
-    switch (dtype) {
-    case HO_U8:
-        return H5Tcopy(H5T_STD_U8LE);
-    case HO_I32:
-        return H5Tcopy(H5T_STD_I32LE);
-    case HO_I64:
-        return H5Tcopy(H5T_STD_I64LE);
-    case HO_F16:
-        return half_type();
-    case HO_F32:
-        return H5Tcopy(H5T_IEEE_F32LE);
-    default:
-        return H5Tcopy(H5T_IEEE_F64LE);
-    }
-}
-
-/* Borrowed: HDF5 owns its native types. */
-static hid_t host_type(ho_dtype dtype) {
-    switch (dtype) {
-    case HO_U8:
-        return H5T_NATIVE_UINT8;
-    case HO_I32:
-        return H5T_NATIVE_INT32;
-    case HO_I64:
-        return H5T_NATIVE_INT64;
-    case HO_F64:
-        return H5T_NATIVE_DOUBLE;
-    default:
-        return H5T_NATIVE_FLOAT;
-    }
-}
-
-/* -1 for a type that has no ho_dtype. */
-static int dtype_of(hid_t type) {
-    const size_t size = H5Tget_size(type);
-    const H5T_class_t class = H5Tget_class(type);
-    if (class == H5T_FLOAT) {
-        return size == 2 ? HO_F16 : size == 4 ? HO_F32 : size == 8 ? HO_F64 : -1;
-    }
-    if (class == H5T_INTEGER && H5Tget_sign(type) == H5T_SGN_NONE) {
-        return size == 1 ? HO_U8 : -1;
-    }
-    if (class == H5T_INTEGER) {
-        return size == 4 ? HO_I32 : size == 8 ? HO_I64 : -1;
-    }
-    return -1;
-}
-
-/* Floats convert into each other; integers only where every value fits. */
-static bool readable_as(ho_dtype stored, ho_dtype wanted) {
-    return stored >= HO_F16 ? wanted >= HO_F16 : wanted < HO_F16 && stored <= wanted;
-}
 
 bool ho_store_find(ho_store *store, const char *name, H5O_type_t *type) {
     char *part = strdup(name);
@@ -224,7 +116,7 @@ static ho_status close_written(ho_store *store, const char *name, hid_t set, ho_
 ho_status ho_store_reserve(ho_store *store, const char *name, ho_dtype dtype, int rank, const int64_t *dim) {
     HO_REQUIRE(rank >= 1, "%s: data set '%s' needs a leading dimension to be written by rows", store->path, name);
     ho_h5_quiet();
-    const hid_t type = file_type(dtype);
+    const hid_t type = ho_store_file_type(dtype);
     hid_t set = -1;
     const ho_status status = ho_store_make(store, name, type, rank, dim, &set);
     ho_h5_release(type);
@@ -234,14 +126,15 @@ ho_status ho_store_reserve(ho_store *store, const char *name, ho_dtype dtype, in
 ho_status ho_store_write(ho_store *store, const char *name, ho_dtype dtype, int rank, const int64_t *dim,
                          const void *host) {
     ho_h5_quiet();
-    const hid_t type = file_type(dtype);
+    const hid_t type = ho_store_file_type(dtype);
     hid_t set = -1;
     ho_status status = ho_store_make(store, name, type, rank, dim, &set);
     bool empty = false;
     for (int i = 0; status == HO_OK && i < rank; i++) {
         empty = empty || dim[i] == 0;
     }
-    if (status == HO_OK && !empty && H5Dwrite(set, host_type(dtype), H5S_ALL, H5S_ALL, H5P_DEFAULT, host) < 0) {
+    if (status == HO_OK && !empty &&
+        H5Dwrite(set, ho_store_host_type(dtype), H5S_ALL, H5S_ALL, H5P_DEFAULT, host) < 0) {
         status = HO_H5_FAIL(store, name, "cannot be written");
     }
     ho_h5_release(type);
@@ -254,7 +147,7 @@ ho_status ho_store_write(ho_store *store, const char *name, ho_dtype dtype, int 
 /* Fills info of an open data set. *known is false (and the status HO_OK) where it holds no numbers of a known type. */
 static ho_status describe(ho_store *store, const char *name, hid_t set, ho_store_info *info, bool *known) {
     const hid_t type = H5Dget_type(set), space = H5Dget_space(set);
-    const int dtype = type < 0 ? -1 : dtype_of(type);
+    const int dtype = type < 0 ? -1 : ho_store_dtype_of(type);
     hsize_t size[H5S_MAX_RANK] = {0};
     const int rank = space < 0 ? -1 : H5Sget_simple_extent_dims(space, size, NULL);
     ho_h5_release(type);
@@ -321,9 +214,9 @@ static ho_status check_matches(const ho_store *store, const char *name, const ho
         HO_FAIL(HO_EFORMAT, "%s: data set '%s' has the shape %s, expected %s", store->path, name,
                 ho_store_shape_text(found, info->rank, info->dim), ho_store_shape_text(expected, rank, dim));
     }
-    if (!readable_as(info->dtype, dtype)) {
-        HO_FAIL(HO_EFORMAT, "%s: data set '%s' holds %s, expected %s", store->path, name, DTYPE_NAME[info->dtype],
-                DTYPE_NAME[dtype]);
+    if (!ho_store_readable_as(info->dtype, dtype)) {
+        HO_FAIL(HO_EFORMAT, "%s: data set '%s' holds %s, expected %s", store->path, name,
+                ho_store_dtype_name(info->dtype), ho_store_dtype_name(dtype));
     }
     return HO_OK;
 }
@@ -337,7 +230,7 @@ ho_status ho_store_read(ho_store *store, const char *name, ho_dtype dtype, int r
     for (int i = 0; i < info.rank; i++) {
         empty = empty || info.dim[i] == 0;
     }
-    if (status == HO_OK && !empty && H5Dread(set, host_type(dtype), H5S_ALL, H5S_ALL, H5P_DEFAULT, host) < 0) {
+    if (status == HO_OK && !empty && H5Dread(set, ho_store_host_type(dtype), H5S_ALL, H5S_ALL, H5P_DEFAULT, host) < 0) {
         status = HO_H5_FAIL(store, name, "cannot be read (incomplete or damaged?)");
     }
     ho_h5_release(set);
@@ -372,8 +265,8 @@ static ho_status move_rows(ho_store *store, const char *name, hid_t set, const h
     const hid_t rows = H5Dget_space(set), memory = H5Screate_simple(info->rank, count, NULL);
     herr_t moved = H5Sselect_hyperslab(rows, H5S_SELECT_SET, start, NULL, count, NULL);
     if (moved >= 0) {
-        moved = job->to != NULL ? H5Dread(set, host_type(info->dtype), memory, rows, H5P_DEFAULT, job->to)
-                                : H5Dwrite(set, host_type(info->dtype), memory, rows, H5P_DEFAULT, job->from);
+        moved = job->to != NULL ? H5Dread(set, ho_store_host_type(info->dtype), memory, rows, H5P_DEFAULT, job->to)
+                                : H5Dwrite(set, ho_store_host_type(info->dtype), memory, rows, H5P_DEFAULT, job->from);
     }
     const ho_status status = moved >= 0        ? HO_OK
                              : job->to != NULL ? HO_H5_FAIL(store, name, "rows cannot be read (incomplete or damaged?)")

@@ -33,6 +33,12 @@ ho_status ho_store_usable(const ho_store *store, bool writing);
 bool ho_store_find(ho_store *store, const char *name, H5O_type_t *type);
 /* Creates a data set (groups as needed) that must be new. Chunked and compressed where that pays. */
 ho_status ho_store_make(ho_store *store, const char *name, hid_t type, int rank, const int64_t *dim, hid_t *set);
+hid_t ho_store_file_type(ho_dtype dtype);        /* release it */
+hid_t ho_store_host_type(ho_dtype dtype);        /* borrowed: HDF5 owns its native types */
+int ho_store_dtype_of(hid_t type);               /* -1 for a type that has no ho_dtype */
+const char *ho_store_dtype_name(ho_dtype dtype); /* "f32" */
+/* Floats convert into each other; integers only where every value fits. */
+bool ho_store_readable_as(ho_dtype stored, ho_dtype wanted);
 /* "(2, 3, *)"; a size of -1 is *. */
 const char *ho_store_shape_text(char text[HO_SHAPE_TEXT], int rank, const int64_t *dim);
 

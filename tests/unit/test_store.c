@@ -360,7 +360,7 @@ static void a_full_disk_leaves_the_old_file(void **state) {
         ho_store_close(store);
         limit_file_size(RLIM_INFINITY);
         assert_false(temporary_exists(paths[0]));
-        assert_int_equal(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL), 0); /* nothing stays open */
+        assert_int_equal(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_FILE), 0);
     }
     OK(ho_store_open(paths[0], &store));
     OK(ho_store_read(store, "x", HO_F32, 0, NULL, &back));
@@ -370,17 +370,22 @@ static void a_full_disk_leaves_the_old_file(void **state) {
     free(noise);
 }
 
+/* In a child process that may lose the rights of the superuser. */
 static void an_unwritable_folder_is_named(void **state) {
     (void)state;
-    if (geteuid() == 0) {
-        skip();
+    chmod(folder, 0555);
+    const pid_t child = fork();
+    if (child == 0) {
+        ho_store *store;
+        if (geteuid() == 0 && setuid(65534) != 0) {
+            _exit(2);
+        }
+        _exit(ho_store_create(paths[0], &store) == HO_EIO && says("0.h5") && says("Permission denied") ? 0 : 1);
     }
-    chmod(folder, 0500);
-    ho_store *store;
-    const ho_status status = ho_store_create(paths[0], &store);
+    int result = -1;
+    waitpid(child, &result, 0);
     chmod(folder, 0700);
-    assert_int_equal(status, HO_EIO);
-    SAYS("Permission denied");
+    assert_int_equal(result, 0);
 }
 
 static void write_mixed(const char *path) {

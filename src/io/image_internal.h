@@ -1,0 +1,16 @@
+/* What the image files share. */
+#ifndef HANDSOFF_IMAGE_INTERNAL_H
+#define HANDSOFF_IMAGE_INTERNAL_H
+
+#include <stdio.h>
+
+#include "handsoff/image.h"
+
+enum { HO_IMAGE_LARGEST = 16384 }; /* pixels along a side */
+
+/* Fails unless a picture of width x height found in `path` can be held. */
+ho_status ho_image_check_size(const char *path, unsigned long width, unsigned long height);
+/* Decodes an open JPEG file as RGB. */
+ho_status ho_image_read_jpeg(const char *path, FILE *file, ho_image *image);
+
+#endif
