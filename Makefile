@@ -9,7 +9,7 @@ VERSION := $(shell cat VERSION)
 PKGS     := hdf5 yaml-0.1 jansson libpng libjpeg
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CPPFLAGS := -Iinclude -Ikernels -I. -DHO_VERSION='"$(VERSION)"' -D_GNU_SOURCE
-CFLAGS   := -std=c17 $(OPT) -g -fopenmp -fno-math-errno -fno-trapping-math $(WARN)
+CFLAGS   := -std=c17 $(OPT) -ffp-contract=fast -g -fopenmp -fno-math-errno -fno-trapping-math $(WARN)
 # Kernels may reorder sums (that is what lets them vectorise); NaN and Inf keep their meaning.
 KFLAGS   := -fassociative-math -fno-signed-zeros -Wno-unknown-pragmas
 PKG_C     = $(shell pkg-config --cflags $(PKGS))

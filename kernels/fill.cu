@@ -8,7 +8,7 @@ HO_KERNEL fill_normal_kernel(ho_real *HO_RESTRICT x, int64_t n, uint64_t seed, u
                              double mean, double std) {
     const int64_t odd_start = (int64_t)(first & 1U); /* the first pair may be used by half */
     const int64_t n_pairs = (n + odd_start + 1) / 2;
-    HO_GRID_LOOP(p, n_pairs) {
+    HO_GRID_LOOP (p, n_pairs) {
         double even, odd;
         ho_philox_normal_pair(seed, stream, first / 2 + (uint64_t)p, &even, &odd);
         const int64_t i = 2 * p - odd_start;
@@ -32,7 +32,7 @@ ho_status ho_k_fill_normal(ho_real *x, int64_t n, uint64_t seed, uint64_t stream
 }
 
 HO_KERNEL fill_kernel(ho_real *HO_RESTRICT x, int64_t n, ho_real value) {
-    HO_GRID_LOOP(i, n) {
+    HO_GRID_LOOP (i, n) {
         x[i] = value;
     }
 }

@@ -1,10 +1,11 @@
-/* Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011) for host and device.
+/* Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011) for host and
+ * device.
  *
  *   key = (seed low, seed high); counter = (index low, index high, stream low, stream high); ten rounds of
  *   c0' = hi(M1 c2) ^ c1 ^ k0,  c1' = lo(M1 c2),  c2' = hi(M0 c0) ^ c3 ^ k1,  c3' = lo(M0 c0);  k += Weyl constants.
  *
- * uniform(i): 53 bits of words 0 and 1 of block i. normal(i): Box-Muller on block i / 2, whose four words make two uniforms
- * u, v: sqrt(-2 ln(1 - u)) times cos(2 pi v) for even i, sin(2 pi v) for odd i. */
+ * uniform(i): 53 bits of words 0 and 1 of block i. normal(i): Box-Muller on block i / 2, whose four words make two
+ * uniforms u, v: sqrt(-2 ln(1 - u)) times cos(2 pi v) for even i, sin(2 pi v) for odd i. */
 #ifndef HANDSOFF_PHILOX_H
 #define HANDSOFF_PHILOX_H
 

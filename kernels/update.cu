@@ -18,7 +18,7 @@ HO_DEVICE ho_real clean(ho_real g) {
 
 HO_KERNEL adam_kernel(ho_real *HO_RESTRICT value, const ho_real *HO_RESTRICT grad, ho_real *HO_RESTRICT m,
                       ho_real *HO_RESTRICT v, int64_t n, ho_adam_step_args a) {
-    HO_GRID_LOOP(i, n) {
+    HO_GRID_LOOP (i, n) {
         const ho_real g = clean(a.grad_scale * grad[i]) + a.weight_decay * value[i];
         const ho_real m_new = a.beta1 * m[i] + (1 - a.beta1) * g;
         const ho_real v_new = a.beta2 * v[i] + (1 - a.beta2) * g * g;
@@ -42,7 +42,7 @@ ho_status ho_k_adam(ho_real *value, const ho_real *grad, ho_real *m, ho_real *v,
 }
 
 HO_KERNEL lerp_kernel(ho_real *HO_RESTRICT to, const ho_real *HO_RESTRICT from, int64_t n, ho_real t) {
-    HO_GRID_LOOP(i, n) {
+    HO_GRID_LOOP (i, n) {
         to[i] += (from[i] - to[i]) * t;
     }
 }

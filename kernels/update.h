@@ -13,9 +13,9 @@ extern "C" {
 
 /* What one Adam step needs to know; the bias corrections are computed by the caller. */
 typedef struct {
-    ho_real lr;            /* lr / (1 - beta1^t)                   */
+    ho_real lr; /* lr / (1 - beta1^t)                   */
     ho_real beta1, beta2;
-    ho_real v_correction;  /* 1 / (1 - beta2^t)                    */
+    ho_real v_correction; /* 1 / (1 - beta2^t)                    */
     ho_real eps, weight_decay, grad_scale;
 } ho_adam_step_args;
 

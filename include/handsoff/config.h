@@ -29,8 +29,8 @@ const char *ho_config_text(const ho_config *config, const char *key); /* owned b
 /* Lists of integers, "[16, 50]" or "16,50": returns the count and *values (owned by the config). */
 int ho_config_ints(const ho_config *config, const char *key, const int64_t **values);
 
-/* The resolved value of every key whose name begins with one of the prefixes ("gan." or "seed"), one "key: value" a line
- * in table order; n_prefixes 0: all keys. malloc'd. Two runs with equal text do the same work. */
+/* The resolved value of every key whose name begins with one of the prefixes ("gan." or "seed"), one "key: value" a
+ * line in table order; n_prefixes 0: all keys. malloc'd. Two runs with equal text do the same work. */
 ho_status ho_config_dump(const ho_config *config, int n_prefixes, const char *const *prefixes, char **text);
 /* Prints the table as documentation. */
 void ho_config_print_help(FILE *out);

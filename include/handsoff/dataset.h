@@ -38,7 +38,8 @@ typedef struct {
 ho_status ho_dataset_read(const char *path, ho_dataset *dataset);
 void ho_dataset_free(ho_dataset *dataset);
 
-/* The first `n` labelled images that training may use: the order is a function of (seed, n_train), so that 16 is a part of
+/* The first `n` labelled images that training may use: the order is a function of (seed, n_train), so that 16 is a part
+ * of
  * 50. indices has room for n. */
 ho_status ho_dataset_choose(const ho_dataset *dataset, int n, uint64_t seed, int64_t *indices);
 

@@ -1,8 +1,9 @@
 /* The device seam: what a target (cpu, cuda) provides to the layers above. Everything else is written once.
  *
  * Memory from ho_device_alloc belongs to the device: host code must not dereference it (on cpu it could; on cuda it
- * would crash), it moves data with ho_device_upload and ho_device_download. All work is ordered on one stream per device.
- * Letters: N batch, H W input pixels, C input channels, O output channels, P Q output pixels. Images are NHWC. */
+ * would crash), it moves data with ho_device_upload and ho_device_download. All work is ordered on one stream per
+ * device. Letters: N batch, H W input pixels, C input channels, O output channels, P Q output pixels. Images are NHWC.
+ */
 #ifndef HANDSOFF_DEVICE_H
 #define HANDSOFF_DEVICE_H
 
@@ -10,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "handsoff/types.h"
 #include "handsoff/status.h"
+#include "handsoff/types.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,8 +50,9 @@ ho_status ho_gemm_batched(ho_device *device, bool trans_a, bool trans_b, int64_t
                           const ho_real *a, int64_t lda, int64_t stride_a, const ho_real *b, int64_t ldb,
                           int64_t stride_b, ho_real beta, ho_real *c, int64_t ldc, int64_t stride_c, int64_t count);
 
-/* A 2-D correlation: y[n,p,q,o] = sum_{i,j,c} x[n, p*stride + i*dilation - pad, q*stride + j*dilation - pad, c] w[o,i,j,c],
- * zero outside the image. Output size: P = (H + 2 pad - dilation (kernel - 1) - 1) / stride + 1, and Q likewise. */
+/* A 2-D correlation: y[n,p,q,o] = sum_{i,j,c} x[n, p*stride + i*dilation - pad, q*stride + j*dilation - pad, c]
+ * w[o,i,j,c], zero outside the image. Output size: P = (H + 2 pad - dilation (kernel - 1) - 1) / stride + 1, and Q
+ * likewise. */
 typedef struct {
     int64_t N, H, W, C, O;
     int64_t kernel, stride, pad, dilation; /* the same in both directions */
@@ -58,8 +60,8 @@ typedef struct {
 
 int64_t ho_conv_out(const ho_conv_shape *s, int64_t size);
 
-/* x (N,H,W,C), w (O,k,k,C), y (N,P,Q,O). Each call overwrites its result. The algorithm follows from the shape alone, so
- * that two runs agree bit for bit. backward_data is also the transposed convolution. */
+/* x (N,H,W,C), w (O,k,k,C), y (N,P,Q,O). Each call overwrites its result. The algorithm follows from the shape alone,
+ * so that two runs agree bit for bit. backward_data is also the transposed convolution. */
 ho_status ho_conv_forward(ho_device *device, const ho_conv_shape *s, const ho_real *x, const ho_real *w, ho_real *y);
 ho_status ho_conv_backward_data(ho_device *device, const ho_conv_shape *s, const ho_real *g_y, const ho_real *w,
                                 ho_real *g_x);

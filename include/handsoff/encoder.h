@@ -1,5 +1,6 @@
-/* The encoder: image -> W+ as an offset from a start latent; a residual network with one head per style row. With ReStyle
- * iterations (Alaluf et al. 2021) the input is the image beside the current reconstruction, and each pass adds a correction. */
+/* The encoder: image -> W+ as an offset from a start latent; a residual network with one head per style row. With
+ * ReStyle iterations (Alaluf et al. 2021) the input is the image beside the current reconstruction, and each pass adds
+ * a correction. */
 #ifndef HANDSOFF_ENCODER_H
 #define HANDSOFF_ENCODER_H
 
@@ -15,8 +16,8 @@ typedef struct {
     int64_t L, D;          /* rows and width of W+ */
     int64_t channels;      /* of the first stage; doubled per stage up to max_channels */
     int64_t max_channels;
-    int64_t blocks;        /* residual blocks a stage */
-    int64_t iterations;    /* 1: plain; > 1: ReStyle, six input channels */
+    int64_t blocks;     /* residual blocks a stage */
+    int64_t iterations; /* 1: plain; > 1: ReStyle, six input channels */
 } ho_encoder_shape;
 
 typedef struct ho_encoder ho_encoder;
@@ -27,7 +28,8 @@ void ho_encoder_free(ho_encoder *encoder);
 ho_params *ho_encoder_params(ho_encoder *encoder);
 const ho_encoder_shape *ho_encoder_shape_of(const ho_encoder *encoder);
 
-/* One pass: image and current (N,H,W,3; current only when iterations > 1), start (N,L,D) -> w_plus = start + correction. */
+/* One pass: image and current (N,H,W,3; current only when iterations > 1), start (N,L,D) -> w_plus = start +
+ * correction. */
 ho_status ho_encoder_pass(ho_context *context, ho_encoder *encoder, ho_tensor *image, ho_tensor *current,
                           ho_tensor *start, bool training, ho_tensor **w_plus);
 /* All iterations from the generator's w_avg, without recording: image -> w_plus. */

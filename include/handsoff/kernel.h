@@ -22,21 +22,21 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "handsoff/types.h"
 #include "handsoff/status.h"
+#include "handsoff/types.h"
 
 #ifdef __CUDACC__
-#define HO_RESTRICT __restrict__
-#define HO_KERNEL static __global__ void
-#define HO_DEVICE static __device__ __forceinline__
+#define HO_RESTRICT              __restrict__
+#define HO_KERNEL                static __global__ void
+#define HO_DEVICE                static __device__ __forceinline__
 #define HO_SHARED(type, name, n) __shared__ type name[n]
 
-#define HO_GRID_LOOP(i, n)                                                                             \
-    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, i##_step = (int64_t)gridDim.x * blockDim.x; \
+#define HO_GRID_LOOP(i, n)                                                                                             \
+    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x, i##_step = (int64_t)gridDim.x * blockDim.x;       \
          i < (n); i += i##_step)
 #define HO_GRID_BLOCKS(r, n) for (int64_t r = blockIdx.x; r < (n); r += gridDim.x)
-#define HO_BLOCK_LOOP(j, n) for (int64_t j = threadIdx.x; j < (n); j += blockDim.x)
-#define ho_block_sync() __syncthreads()
+#define HO_BLOCK_LOOP(j, n)  for (int64_t j = threadIdx.x; j < (n); j += blockDim.x)
+#define ho_block_sync()      __syncthreads()
 
 HO_DEVICE ho_real ho_warp_sum(ho_real v) {
     for (int lane = 16; lane > 0; lane >>= 1) {
@@ -75,7 +75,7 @@ HO_DEVICE ho_real ho_block_max(ho_real v) {
     return ho_warp_max(v);
 }
 
-#define HO_LAUNCH(kernel, grid, block, smem, stream, ...) \
+#define HO_LAUNCH(kernel, grid, block, smem, stream, ...)                                                              \
     kernel<<<(unsigned)(grid), (unsigned)(block), (smem), (stream)>>>(__VA_ARGS__)
 
 #define HO_LAUNCH_STATUS(name) ho_cuda_launch_status((name), __FILE__, __LINE__)
@@ -105,35 +105,35 @@ static inline int64_t ho_grid_blocks(int64_t n, int64_t row) {
 #else
 #define HO_RESTRICT restrict
 #endif
-#define HO_KERNEL static void
-#define HO_DEVICE static inline
+#define HO_KERNEL                static void
+#define HO_DEVICE                static inline
 #define HO_SHARED(type, name, n) type name[n]
 
 /* Which block of the running launch this thread works on, and how many there are. */
 extern _Thread_local int64_t ho_block_index;
 extern _Thread_local int64_t ho_block_count;
 
-#define HO_GRID_LOOP(i, n)                                                                           \
-    for (int64_t i = (int64_t)(n)*ho_block_index / ho_block_count,                                   \
-                 i##_end = (int64_t)(n) * (ho_block_index + 1) / ho_block_count;                     \
+#define HO_GRID_LOOP(i, n)                                                                                             \
+    for (int64_t i = (int64_t)(n)*ho_block_index / ho_block_count,                                                     \
+                 i##_end = (int64_t)(n) * (ho_block_index + 1) / ho_block_count;                                       \
          i < i##_end; ++i)
-#define HO_GRID_BLOCKS(r, n) HO_GRID_LOOP(r, n)
-#define HO_BLOCK_LOOP(j, n) for (int64_t j = 0; j < (int64_t)(n); ++j)
-#define ho_block_sync() ((void)0)
-#define ho_block_sum(v) (v)
-#define ho_block_max(v) (v)
+#define HO_GRID_BLOCKS(r, n) HO_GRID_LOOP (r, n)
+#define HO_BLOCK_LOOP(j, n)  for (int64_t j = 0; j < (int64_t)(n); ++j)
+#define ho_block_sync()      ((void)0)
+#define ho_block_sum(v)      (v)
+#define ho_block_max(v)      (v)
 
 #define HO_PRAGMA(text) _Pragma(#text)
-#define HO_LAUNCH(kernel, grid, block, smem, stream, ...)                              \
-    do {                                                                               \
-        const int64_t ho_grid_ = (grid);                                               \
-        (void)(block), (void)(smem), (void)(stream);                                   \
-        HO_PRAGMA(omp parallel for schedule(static) if (ho_grid_ > 1))                 \
-        for (int64_t ho_b_ = 0; ho_b_ < ho_grid_; ++ho_b_) {                           \
-            ho_block_index = ho_b_;                                                    \
-            ho_block_count = ho_grid_;                                                 \
-            kernel(__VA_ARGS__);                                                       \
-        }                                                                              \
+#define HO_LAUNCH(kernel, grid, block, smem, stream, ...)                                                              \
+    do {                                                                                                               \
+        const int64_t ho_grid_ = (grid);                                                                               \
+        (void)(block), (void)(smem), (void)(stream);                                                                   \
+        HO_PRAGMA(omp parallel for schedule(static) if (ho_grid_ > 1))                                                 \
+        for (int64_t ho_b_ = 0; ho_b_ < ho_grid_; ++ho_b_) {                                                           \
+            ho_block_index = ho_b_;                                                                                    \
+            ho_block_count = ho_grid_;                                                                                 \
+            kernel(__VA_ARGS__);                                                                                       \
+        }                                                                                                              \
     } while (0)
 #define HO_LAUNCH_STATUS(name) HO_OK
 

@@ -10,7 +10,8 @@
 extern "C" {
 #endif
 
-/* ---- linear (src/ops/linear.c, conv.c) ------------------------------------------------------------------------------ */
+/* ---- linear (src/ops/linear.c, conv.c) ------------------------------------------------------------------------------
+ */
 
 /* y (..., O) = x (..., I) w^T, w (O, I). */
 ho_status ho_dense(ho_context *context, ho_tensor *x, ho_tensor *w, ho_tensor **y);
@@ -21,7 +22,8 @@ typedef struct {
 } ho_conv_options;
 ho_status ho_conv2d(ho_context *context, ho_tensor *x, ho_tensor *w, const ho_conv_options *options, ho_tensor **y);
 
-/* ---- pointwise (src/ops/pointwise.c) ------------------------------------------------------------------------------- */
+/* ---- pointwise (src/ops/pointwise.c) -------------------------------------------------------------------------------
+ */
 
 typedef enum { HO_LINEAR, HO_LRELU, HO_SIGMOID } ho_activation; /* ReLU is HO_LRELU with slope 0 */
 typedef struct {
@@ -32,8 +34,9 @@ typedef struct {
     double gain;   /* multiplies the result                               */
 } ho_act;
 #define HO_ACT_LINEAR ((ho_act){HO_LINEAR, 0.0, 1.0, 1.0, 1.0})
-#define HO_ACT_RELU ((ho_act){HO_LRELU, 0.0, 1.0, 1.0, 1.0})
-#define HO_ACT_LRELU2 ((ho_act){HO_LRELU, 0.2, 1.0, 1.0, 1.4142135623730951}) /* StyleGAN2's: slope 0.2, gain sqrt 2 */
+#define HO_ACT_RELU   ((ho_act){HO_LRELU, 0.0, 1.0, 1.0, 1.0})
+#define HO_ACT_LRELU2 ((ho_act){HO_LRELU, 0.2, 1.0, 1.0, 1.4142135623730951}) /* StyleGAN2's: slope 0.2, gain sqrt 2   \
+                                                                               */
 
 /* y = gain * act(x_gain * x + b_gain * b[c]); b (C) or NULL; x (..., C). */
 ho_status ho_bias_act(ho_context *context, ho_tensor *x, ho_tensor *b, const ho_act *act, ho_tensor **y);
@@ -51,7 +54,8 @@ ho_status ho_reshape(ho_context *context, ho_tensor *x, int rank, const int64_t 
 /* (N, H, W, C) -> (N, C, H, W): for dense layers whose weights count features in PyTorch's order. */
 ho_status ho_nhwc_to_nchw(ho_context *context, ho_tensor *x, ho_tensor **y);
 
-/* ---- StyleGAN2 (src/ops/modconv.c, fir.c, style.c) ------------------------------------------------------------------ */
+/* ---- StyleGAN2 (src/ops/modconv.c, fir.c, style.c) ------------------------------------------------------------------
+ */
 
 /* z / sqrt(mean_i z_i^2 + 1e-8) per row of (N, D). */
 ho_status ho_normalize_z(ho_context *context, ho_tensor *z, ho_tensor **y);
@@ -59,7 +63,8 @@ ho_status ho_normalize_z(ho_context *context, ho_tensor *z, ho_tensor **y);
 /* Modulated convolution with shared weights (DESIGN 5, REFERENCE 1.3, 1.4): x (N,H,W,I), style s (N,I), w (O,k,k,I).
  *   y[n,o] = gain * act( d[n,o] * conv(x[n] * s[n], w)[o] + strength * noise[h,w] + b[o] ),
  *   d[n,o] = rsqrt( sum_{i,k,k} (s[n,i] w[o,k,k,i])^2 + 1e-8 ), or w_gain when not demodulated.
- * up: the convolution is transposed with stride 2, followed by the FIR [1,3,3,1] (x) [1,3,3,1] / 16: output (N,2H,2W,O). */
+ * up: the convolution is transposed with stride 2, followed by the FIR [1,3,3,1] (x) [1,3,3,1] / 16: output
+ * (N,2H,2W,O). */
 typedef struct {
     ho_tensor *style;    /* (N, I)                                                              */
     ho_tensor *weight;   /* (O, k, k, I), k = 1 or 3, padding k/2                               */
@@ -72,13 +77,13 @@ typedef struct {
 } ho_modconv_args;
 ho_status ho_modconv(ho_context *context, ho_tensor *x, const ho_modconv_args *args, ho_tensor **y);
 
-/* upfirdn2d with the separable taps [1,3,3,1]/8 per axis: insert up-1 zeros after each pixel, pad (before, after) on both
- * axes, filter, keep every down-th pixel, times gain. Output size (H*up + before + after - 4) / down + 1. */
+/* upfirdn2d with the separable taps [1,3,3,1]/8 per axis: insert up-1 zeros after each pixel, pad (before, after) on
+ * both axes, filter, keep every down-th pixel, times gain. Output size (H*up + before + after - 4) / down + 1. */
 typedef struct {
     int64_t up, down, before, after;
     double gain;
 } ho_fir_options;
-#define HO_FIR_UP2 ((ho_fir_options){2, 1, 2, 1, 4.0})   /* RGB skip of the generator, REFERENCE 1.5 */
+#define HO_FIR_UP2   ((ho_fir_options){2, 1, 2, 1, 4.0}) /* RGB skip of the generator, REFERENCE 1.5 */
 #define HO_FIR_DOWN2 ((ho_fir_options){1, 2, 1, 1, 1.0}) /* skip of the discriminator, before its 1x1 convolution */
 ho_status ho_fir(ho_context *context, ho_tensor *x, const ho_fir_options *options, ho_tensor **y);
 
@@ -89,13 +94,14 @@ ho_status ho_mix_rows(ho_context *context, ho_tensor *a, ho_tensor *b, const int
 /* y[n, :] = x for n in 0..N-1, x any shape: the learned constant for a batch. y has shape (N, dims of x). */
 ho_status ho_broadcast_batch(ho_context *context, ho_tensor *x, int64_t N, ho_tensor **y);
 
-/* Minibatch standard deviation (REFERENCE 2.1): x (N,H,W,C) -> y (N,H,W,C+1). Group members are n, n + N/G, ...; N must be
- * a multiple of the group size G = min(group, N). And its tangent: y_dot from (x, x_dot), gradients to both. */
+/* Minibatch standard deviation (REFERENCE 2.1): x (N,H,W,C) -> y (N,H,W,C+1). Group members are n, n + N/G, ...; N must
+ * be a multiple of the group size G = min(group, N). And its tangent: y_dot from (x, x_dot), gradients to both. */
 ho_status ho_minibatch_std(ho_context *context, ho_tensor *x, int64_t group, ho_tensor **y);
 ho_status ho_minibatch_std_tangent(ho_context *context, ho_tensor *x, ho_tensor *x_dot, int64_t group,
                                    ho_tensor **y_dot);
 
-/* ---- resampling and pooling (src/ops/resample.c, pool.c) -------------------------------------------------------------- */
+/* ---- resampling and pooling (src/ops/resample.c, pool.c)
+ * -------------------------------------------------------------- */
 
 /* Bilinear, align_corners false (REFERENCE 5.1), any size to any size (no antialiasing). */
 ho_status ho_resize_bilinear(ho_context *context, ho_tensor *x, int64_t H, int64_t W, ho_tensor **y);
@@ -109,7 +115,8 @@ ho_status ho_max_pool(ho_context *context, ho_tensor *x, const ho_pool_options *
 /* (N,H,W,C) -> (N,C). */
 ho_status ho_global_mean(ho_context *context, ho_tensor *x, ho_tensor **y);
 
-/* ---- normalisation (src/ops/norm.c) ------------------------------------------------------------------------------------ */
+/* ---- normalisation (src/ops/norm.c)
+ * ------------------------------------------------------------------------------------ */
 
 /* Batch norm over all but the last dim, eps 1e-5, momentum 0.1 (PyTorch's): training uses batch statistics and updates
  * running_mean and running_var (unbiased variance); otherwise the running ones are used. All (C). */
@@ -122,7 +129,8 @@ ho_status ho_batch_norm(ho_context *context, ho_tensor *x, const ho_batch_norm_p
 ho_status ho_dropout(ho_context *context, ho_tensor *x, double p, uint64_t seed, uint64_t stream, uint64_t first,
                      ho_tensor **y);
 
-/* ---- losses: one-element results (src/ops/loss.c) ---------------------------------------------------------------------- */
+/* ---- losses: one-element results (src/ops/loss.c)
+ * ---------------------------------------------------------------------- */
 
 ho_status ho_sum(ho_context *context, ho_tensor *x, double gain, ho_tensor **loss); /* gain * sum of all elements */
 ho_status ho_dot(ho_context *context, ho_tensor *a, ho_tensor *b, double gain, ho_tensor **loss);
@@ -135,11 +143,12 @@ ho_status ho_mse_per_sample(ho_context *context, ho_tensor *a, ho_tensor *b, ho_
  * class numbers, 255 = ignored. */
 ho_status ho_cross_entropy(ho_context *context, ho_tensor *logits, const uint8_t *labels, ho_tensor **loss);
 
-/* ---- LPIPS (src/ops/lpips_tap.c) ----------------------------------------------------------------------------------------- */
+/* ---- LPIPS (src/ops/lpips_tap.c)
+ * ----------------------------------------------------------------------------------------- */
 
 /* One tap of LPIPS (REFERENCE 3.1, 3.2): d[n] = mean over pixels of sum_c w[c] (u(f0)_c - u(f1)_c)^2, with
- * u(f) = f / (||f|| + 1e-10) over channels. f0, f1 (N,H,W,C); w (C) or NULL for unit weights. Result (N). Gradients to f0
- * and f1; a pixel of zero norm gives zero gradient. */
+ * u(f) = f / (||f|| + 1e-10) over channels. f0, f1 (N,H,W,C); w (C) or NULL for unit weights. Result (N). Gradients to
+ * f0 and f1; a pixel of zero norm gives zero gradient. */
 ho_status ho_lpips_tap(ho_context *context, ho_tensor *f0, ho_tensor *f1, ho_tensor *w, ho_tensor **d);
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
-/* The parameters of a network: named tensors in a few flat device blocks (values, gradients), so that the optimiser, the
- * moving average and an all-reduce are one pass each. And Adam.
+/* The parameters of a network: named tensors in a few flat device blocks (values, gradients), so that the optimiser,
+ * the moving average and an all-reduce are one pass each. And Adam.
  *
  * Life: create, add..., commit (allocates and initialises), use, free. Tensor pointers stay valid from add to free. */
 #ifndef HANDSOFF_PARAMS_H
@@ -20,8 +20,8 @@ extern "C" {
 typedef struct {
     double mean, std;
 } ho_init;
-#define HO_INIT_ZERO ((ho_init){0.0, 0.0})
-#define HO_INIT_ONE ((ho_init){1.0, 0.0})
+#define HO_INIT_ZERO      ((ho_init){0.0, 0.0})
+#define HO_INIT_ONE       ((ho_init){1.0, 0.0})
 #define HO_INIT_NORMAL(s) ((ho_init){0.0, (s)})
 
 typedef enum {
@@ -56,7 +56,7 @@ ho_status ho_params_init(ho_params *params, uint64_t seed);
 
 int ho_params_n(const ho_params *params);
 ho_param *ho_params_at(const ho_params *params, int i);
-ho_param *ho_params_find(const ho_params *params, const char *name); /* NULL when there is none */
+ho_param *ho_params_find(const ho_params *params, const char *name);  /* NULL when there is none */
 int64_t ho_params_count(const ho_params *params, ho_param_kind kind); /* elements */
 
 /* needs_grad of all HO_PARAM tensors: false freezes the network, so that no weight gradients are computed. */
@@ -75,7 +75,8 @@ ho_real *ho_params_grads(const ho_params *params, int64_t *count);
 /* A number that grows with every change of values: lets caches of derived tensors see that they are stale. */
 uint64_t ho_params_version(const ho_params *params);
 
-/* Adam (Kingma & Ba 2015) with bias correction, as torch.optim.Adam. weight_decay adds decay * value to the gradient. */
+/* Adam (Kingma & Ba 2015) with bias correction, as torch.optim.Adam. weight_decay adds decay * value to the gradient.
+ */
 typedef struct {
     double lr, beta1, beta2, eps, weight_decay;
 } ho_adam_options;

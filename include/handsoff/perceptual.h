@@ -1,9 +1,10 @@
 /* LPIPS (Zhang et al. 2018) over the convolutional part of VGG16, AlexNet or SqueezeNet 1.1; REFERENCE 3.
  *
- * Weights file (HDF5), attributes: topology "vgg16" | "alexnet" | "squeezenet1_1"; shift (3), scale (3): the input in
- * [-1, 1] becomes (x - shift) / scale per channel in the order RGB; bgr 0/1: channels then swapped; pool_ceil 0/1.
- * Tensors: torchvision's names ("features.0.weight" (O,I,k,k), "features.0.bias"; squeezenet "features.3.squeeze.weight"
- * ...), any width; "lin0" ... (C) are the linear layers, absent = unit weights. */
+ * Weights file (HDF5), attributes: topology "vgg16" | "alexnet" | "squeezenet1_1"; bgr 0/1; pool_ceil 0/1: max pools
+ * round their size up. Data sets shift (3), scale (3), f32: x in [-1, 1] becomes (x - shift) / scale per channel, in
+ * the order RGB; with bgr 1, red and blue are then swapped. Tensors, f32: torchvision's names ("features.0.weight"
+ * (O,I,k,k), "features.0.bias"; squeezenet "features.3.squeeze.weight" ...), any width; "lin0" ... (C) are the linear
+ * layers, absent = unit weights. */
 #ifndef HANDSOFF_PERCEPTUAL_H
 #define HANDSOFF_PERCEPTUAL_H
 
@@ -26,7 +27,8 @@ void ho_perceptual_free(ho_perceptual *net);
 ho_params *ho_perceptual_params(ho_perceptual *net);
 const char *ho_perceptual_topology(const ho_perceptual *net);
 
-/* image (N,H,W,3) in [-1,1], H and W at least 16 (vgg16), 63 (alexnet), 17 (squeezenet1_1) -> taps after the ReLUs of REFERENCE 3.1. */
+/* image (N,H,W,3) in [-1,1], H and W at least 16 (vgg16), 63 (alexnet), 17 (squeezenet1_1) -> taps after the ReLUs of
+ * REFERENCE 3.1. The network is frozen: gradients flow to the image only. */
 ho_status ho_perceptual_features(ho_context *context, ho_perceptual *net, ho_tensor *image, ho_taps *taps);
 /* Distance per sample (N): the sum of the taps. The target's taps may come from an earlier, unrecorded call. */
 ho_status ho_perceptual_distance(ho_context *context, ho_perceptual *net, const ho_taps *a, const ho_taps *b,

@@ -1,5 +1,5 @@
-/* Random numbers that are a function of (seed, stream, index) alone, so that results do not depend on threads, devices or
- * restarts: Philox4x32-10 (Salmon et al., SC 2011). And the legacy NumPy stream, for official StyleGAN2 seeds. */
+/* Random numbers that are a function of (seed, stream, index) alone, so that results do not depend on threads, devices
+ * or restarts: Philox4x32-10 (Salmon et al., SC 2011). And the legacy NumPy stream, for official StyleGAN2 seeds. */
 #ifndef HANDSOFF_RANDOM_H
 #define HANDSOFF_RANDOM_H
 
@@ -19,7 +19,8 @@ void ho_philox(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]);
 /* A stream number from a name, so that purposes never share a stream: ho_stream_id("train-gan/z"). FNV-1a, 64 bits. */
 uint64_t ho_stream_id(const char *name);
 
-/* Draw number `index` of the stream: uniform in [0, 1) with 53 bits; standard normal (Box-Muller); integer in [0, n). */
+/* Draw number `index` of the stream: uniform in [0, 1) with 53 bits; standard normal (Box-Muller); integer in [0, n).
+ */
 double ho_uniform(uint64_t seed, uint64_t stream, uint64_t index);
 double ho_normal(uint64_t seed, uint64_t stream, uint64_t index);
 int64_t ho_uniform_int(uint64_t seed, uint64_t stream, uint64_t index, int64_t n);

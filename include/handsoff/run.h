@@ -1,8 +1,9 @@
-/* A run: its config, its directory runs/NAME, its device, its log, and the pipeline's bookkeeping. Stages get a ho_run and
- * nothing else.
+/* A run: its config, its directory runs/NAME, its device, its log, and the pipeline's bookkeeping. Stages get a ho_run
+ * and nothing else.
  *
- * Each artefact records what it was made from; ho_run_is_current() compares that with what would be used now. Long stages
- * checkpoint to ho_run_path("checkpoints/STAGE.h5") and resume from it; ho_run_interrupted() tells them to do so and stop. */
+ * Each artefact records what it was made from; ho_run_is_current() compares that with what would be used now. Long
+ * stages checkpoint to ho_run_path("checkpoints/STAGE.h5") and resume from it; ho_run_interrupted() tells them to do so
+ * and stop. */
 #ifndef HANDSOFF_RUN_H
 #define HANDSOFF_RUN_H
 
@@ -20,7 +21,8 @@ extern "C" {
 
 typedef struct ho_run ho_run;
 
-/* Opens (and creates) runs/NAME, NAME = the config's `name`, under the config's `runs_dir`. Device opened on first use. */
+/* Opens (and creates) runs/NAME, NAME = the config's `name`, under the config's `runs_dir`. Device opened on first use.
+ */
 ho_status ho_run_open(ho_config *config, ho_run **run);
 void ho_run_close(ho_run *run);
 
@@ -30,7 +32,8 @@ uint64_t ho_run_seed(const ho_run *run);
 
 /* Path of a file in the run's directory (printf format), its folders created. Valid until the 16th next call. */
 const char *ho_run_path(ho_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Resolves a data file: "{data}/x" is looked up in $HANDSOFF_DATA (default "data"), other paths are taken as they are. */
+/* Resolves a data file: "{data}/x" is looked up in $HANDSOFF_DATA (default "data"), other paths are taken as they are.
+ */
 const char *ho_run_data_path(ho_run *run, const char *path);
 
 /* The run's directory, "runs/NAME". */
@@ -38,22 +41,23 @@ const char *ho_run_dir(const ho_run *run);
 /* HO_EIO with "PATH is missing: run STAGE first" when a file of the run that a stage reads does not exist. */
 ho_status ho_run_need(ho_run *run, const char *path);
 
-/* Writes the record of an artefact into its store: schema, kind, program version, seed, the resolved config keys that the
- * stage depends on, and name + SHA-256 of each input file. */
+/* Writes the record of an artefact into its store: schema, kind, program version, seed, the resolved config keys that
+ * the stage depends on, and name + SHA-256 of each input file. */
 ho_status ho_run_record(ho_run *run, ho_store *store, const char *stage, const char *kind, int n_prefixes,
                         const char *const *config_prefixes, int n_inputs, const char *const *inputs);
-/* True when `artefact` exists, is whole, and its record equals what ho_run_record would write now; else *why says it (owned
- * by the run, valid until the next call). */
+/* True when `artefact` exists, is whole, and its record equals what ho_run_record would write now; else *why says it
+ * (owned by the run, valid until the next call). */
 bool ho_run_is_current(ho_run *run, const char *artefact, const char *stage, int n_prefixes,
                        const char *const *config_prefixes, int n_inputs, const char *const *inputs, const char **why);
 
-/* Progress for people (one rewritten line on a terminal, a line now and then elsewhere), and records for programs: one JSON
- * object a line in runs/NAME/logs/STAGE.jsonl. fields: "loss", 1.5, "lr", 0.1, NULL - names and doubles, NULL-ended. */
+/* Progress for people (one rewritten line on a terminal, a line now and then elsewhere), and records for programs: one
+ * JSON object a line in runs/NAME/logs/STAGE.jsonl. fields: "loss", 1.5, "lr", 0.1, NULL - names and doubles,
+ * NULL-ended. */
 void ho_run_progress(ho_run *run, const char *stage, int64_t done, int64_t total, const char *unit, const char *format,
                      ...) __attribute__((format(printf, 6, 7)));
 void ho_run_log(ho_run *run, const char *stage, ...);
-/* Drops the records of STAGE.jsonl whose `field` is `from` or more (and those that were cut short), before a stage starts
- * (from 0) or resumes: the log then reads as if the stage had run once and never stopped. */
+/* Drops the records of STAGE.jsonl whose `field` is `from` or more (and those that were cut short), before a stage
+ * starts (from 0) or resumes: the log then reads as if the stage had run once and never stopped. */
 ho_status ho_run_log_restart(ho_run *run, const char *stage, const char *field, double from);
 /* A line for people, on stderr. */
 void ho_run_say(ho_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -89,10 +93,11 @@ typedef struct {
 } ho_stage;
 extern const ho_stage *const HO_STAGES[]; /* in pipeline order, ended by NULL (src/stages/stages.c) */
 
-/* Runs those stages of the list (ended by NULL) that `only` names ("a,b"; NULL or "" = all) and that are missing or out of
- * date; `force` runs them in any case, from their beginning. Says why each one runs, writes seconds and peak memory into
- * metrics.json. A stage whose input file is missing fails and names the stage that makes it; a name in `only` that the
- * list does not have is HO_EUSAGE. A forced stage that was interrupted goes on when the same command is given again. */
+/* Runs those stages of the list (ended by NULL) that `only` names ("a,b"; NULL or "" = all) and that are missing or out
+ * of date; `force` runs them in any case, from their beginning. Says why each one runs, writes seconds and peak memory
+ * into metrics.json. A stage whose input file is missing fails and names the stage that makes it; a name in `only` that
+ * the list does not have is HO_EUSAGE. A forced stage that was interrupted goes on when the same command is given
+ * again. */
 ho_status ho_run_stages(ho_run *run, const ho_stage *const *stages, const char *only, bool force);
 
 #ifdef __cplusplus

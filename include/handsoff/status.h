@@ -36,29 +36,29 @@ const char *ho_error_source(void);
 
 #define HO_FAIL(code, ...) return ho_fail((code), __FILE__, __LINE__, __VA_ARGS__)
 
-#define HO_TRY(call)                        \
-    do {                                    \
-        const ho_status ho_status_ = (call); \
-        if (ho_status_ != HO_OK) {          \
-            return ho_status_;              \
-        }                                   \
+#define HO_TRY(call)                                                                                                   \
+    do {                                                                                                               \
+        const ho_status ho_status_ = (call);                                                                           \
+        if (ho_status_ != HO_OK) {                                                                                     \
+            return ho_status_;                                                                                         \
+        }                                                                                                              \
     } while (0)
 
 /* As HO_TRY, for functions that release resources at a label `done:`; expects a variable `ho_status status`. */
-#define HO_TRY_DONE(call)       \
-    do {                        \
-        status = (call);        \
-        if (status != HO_OK) {  \
-            goto done;          \
-        }                       \
+#define HO_TRY_DONE(call)                                                                                              \
+    do {                                                                                                               \
+        status = (call);                                                                                               \
+        if (status != HO_OK) {                                                                                         \
+            goto done;                                                                                                 \
+        }                                                                                                              \
     } while (0)
 
 /* Checks what a caller passed: shapes and sizes, never internal invariants (those are assert()). */
-#define HO_REQUIRE(condition, ...)            \
-    do {                                      \
-        if (!(condition)) {                   \
-            HO_FAIL(HO_ESHAPE, __VA_ARGS__);  \
-        }                                     \
+#define HO_REQUIRE(condition, ...)                                                                                     \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            HO_FAIL(HO_ESHAPE, __VA_ARGS__);                                                                           \
+        }                                                                                                              \
     } while (0)
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
-/* HDF5 files: what every artefact of a run is (DESIGN 2). A store being written lives under a temporary name and gets its
- * own name only when whole: ho_store_commit flushes, syncs and renames; ho_store_close without commit removes it.
+/* HDF5 files: what every artefact of a run is (DESIGN 2). A store being written lives under a temporary name and gets
+ * its own name only when whole: ho_store_commit flushes, syncs and renames; ho_store_close without commit removes it.
  * Messages name file and data set, what was found and what would be right. */
 #ifndef HANDSOFF_STORE_H
 #define HANDSOFF_STORE_H
@@ -31,8 +31,9 @@ ho_status ho_store_commit(ho_store *store);                    /* the file now s
 void ho_store_close(ho_store *store);                          /* NULL is allowed */
 const char *ho_store_path(const ho_store *store);
 
-/* Whole data sets. `name` may hold slashes: groups are made as needed. Host type: uint8_t, int32_t, int64_t, float (F16,
- * F32), double. ho_store_read demands exactly this type class and shape; a dim of -1 in `dim` accepts any size. */
+/* Whole data sets. `name` may hold slashes: groups are made as needed. Host type: uint8_t, int32_t, int64_t, float
+ * (F16, F32), double. ho_store_read demands exactly this type class and shape; a dim of -1 in `dim` accepts any size.
+ */
 ho_status ho_store_write(ho_store *store, const char *name, ho_dtype dtype, int rank, const int64_t *dim,
                          const void *host);
 ho_status ho_store_info_of(ho_store *store, const char *name, ho_store_info *info);
@@ -43,7 +44,8 @@ ho_status ho_store_reserve(ho_store *store, const char *name, ho_dtype dtype, in
 ho_status ho_store_write_rows(ho_store *store, const char *name, int64_t first, int64_t n, const void *host);
 ho_status ho_store_read_rows(ho_store *store, const char *name, int64_t first, int64_t n, void *host);
 
-/* Lists of strings (class names, file names) as variable-length UTF-8 data sets. Read: *strings is one malloc'd block. */
+/* Lists of strings (class names, file names) as variable-length UTF-8 data sets. Read: *strings is one malloc'd block.
+ */
 ho_status ho_store_write_strings(ho_store *store, const char *name, int n, const char *const *strings);
 ho_status ho_store_read_strings(ho_store *store, const char *name, int *n, char ***strings);
 

@@ -1,6 +1,6 @@
 /* StyleGAN2 (Karras et al. 2020): generator (mapping and synthesis) and residual discriminator; REFERENCE 1 and 2.1.
- * Parameter names and file shapes are those of stylegan2-ada-pytorch ("mapping.fc0.weight", "synthesis.b4.conv1.weight",
- * "b64.conv0.weight" ...). */
+ * Parameter names and file shapes are those of stylegan2-ada-pytorch ("mapping.fc0.weight",
+ * "synthesis.b4.conv1.weight", "b64.conv0.weight" ...). */
 #ifndef HANDSOFF_STYLEGAN2_H
 #define HANDSOFF_STYLEGAN2_H
 
@@ -29,12 +29,13 @@ int64_t ho_stylegan2_n_ws(const ho_stylegan2_shape *shape);     /* L = 2 log2(he
 typedef enum { HO_NOISE_NONE, HO_NOISE_CONST, HO_NOISE_RANDOM } ho_noise_mode;
 typedef struct {
     ho_noise_mode mode;
-    uint64_t seed, stream, first; /* HO_NOISE_RANDOM: sample n of convolution l (0: 4x4, then two a resolution) is drawn from
-                                     * stream + l at (first + n) * h * w, h and w its plane's size */
+    uint64_t seed, stream, first; /* HO_NOISE_RANDOM: sample n of convolution l (0: 4x4, then two a resolution) is drawn
+                                   * from stream + l at (first + n) * h * w, h and w its plane's size */
 } ho_noise;
 
 typedef struct ho_generator ho_generator;
-ho_status ho_generator_create(ho_device *device, const ho_stylegan2_shape *shape, uint64_t seed, ho_generator **generator);
+ho_status ho_generator_create(ho_device *device, const ho_stylegan2_shape *shape, uint64_t seed,
+                              ho_generator **generator);
 /* From a store written by ho_generator_write; the shape comes from its attributes. */
 ho_status ho_generator_load(ho_device *device, const char *path, ho_generator **generator);
 ho_status ho_generator_write(ho_generator *generator, ho_store *store); /* tensors and shape attributes */
@@ -51,7 +52,8 @@ ho_status ho_generator_truncate(ho_context *context, ho_generator *generator, ho
 /* w_avg as a host array of w_dim. */
 ho_status ho_generator_w_avg(ho_generator *generator, float *w_avg);
 
-/* The style-block outputs of REFERENCE 1.7: L maps, [0] the constant, [1] the 4x4 convolution, then two a resolution. */
+/* The style-block outputs of REFERENCE 1.7: L maps, [0] the constant, [1] the 4x4 convolution, then two a resolution.
+ */
 enum { HO_MAX_STYLE_BLOCKS = 18 };
 typedef struct {
     int n;
@@ -61,15 +63,15 @@ typedef struct {
 int64_t ho_style_block_channels(const ho_stylegan2_shape *shape, int64_t l);
 int64_t ho_style_block_height(const ho_stylegan2_shape *shape, int64_t l);
 
-/* w_plus (N, L, D) -> image (N, height, width, 3), nominally in [-1, 1]; *blocks is filled when not NULL (and then its maps
- * are kept alive; otherwise each map's memory returns to the arena when the next layer has read it, unless the context
- * records). noise NULL: the stored planes, HO_NOISE_CONST. */
-ho_status ho_generator_synthesize(ho_context *context, ho_generator *generator, ho_tensor *w_plus, const ho_noise *noise,
-                                  ho_style_blocks *blocks, ho_tensor **image);
+/* w_plus (N, L, D) -> image (N, height, width, 3), nominally in [-1, 1]; *blocks is filled when not NULL (and then its
+ * maps are kept alive; otherwise each map's memory returns to the arena when the next layer has read it, unless the
+ * context records). noise NULL: the stored planes, HO_NOISE_CONST. */
+ho_status ho_generator_synthesize(ho_context *context, ho_generator *generator, ho_tensor *w_plus,
+                                  const ho_noise *noise, ho_style_blocks *blocks, ho_tensor **image);
 
 typedef struct ho_discriminator ho_discriminator;
-ho_status ho_discriminator_create(ho_device *device, const ho_stylegan2_shape *shape, int64_t mbstd_group, uint64_t seed,
-                                  ho_discriminator **discriminator);
+ho_status ho_discriminator_create(ho_device *device, const ho_stylegan2_shape *shape, int64_t mbstd_group,
+                                  uint64_t seed, ho_discriminator **discriminator);
 void ho_discriminator_free(ho_discriminator *discriminator);
 ho_params *ho_discriminator_params(ho_discriminator *discriminator);
 /* image (N, H, W, 3) -> logits (N, 1). With image_dot (same shape) also the tangent: the derivative of the logits along

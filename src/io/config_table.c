@@ -3,12 +3,18 @@
 
 #include <stddef.h>
 
-#define INT(key, low, high, value, help) {key, HO_KEY_INT, low, high, value, NULL, help}
-#define REAL(key, low, high, value, help) {key, HO_KEY_REAL, low, high, value, NULL, help}
-#define BOOL(key, value, help) {key, HO_KEY_BOOL, 0, 1, value, NULL, help}
-#define TEXT(key, value, help) {key, HO_KEY_TEXT, 0, 0, value, NULL, help}
-#define CHOICE(key, value, choices, help) {key, HO_KEY_TEXT, 0, 0, value, choices, help}
-#define INTS(key, low, high, value, help) {key, HO_KEY_INTS, low, high, value, NULL, help}
+#define INT(key, low, high, value, help)                                                                               \
+    { key, HO_KEY_INT, low, high, value, NULL, help }
+#define REAL(key, low, high, value, help)                                                                              \
+    { key, HO_KEY_REAL, low, high, value, NULL, help }
+#define BOOL(key, value, help)                                                                                         \
+    { key, HO_KEY_BOOL, 0, 1, value, NULL, help }
+#define TEXT(key, value, help)                                                                                         \
+    { key, HO_KEY_TEXT, 0, 0, value, NULL, help }
+#define CHOICE(key, value, choices, help)                                                                              \
+    { key, HO_KEY_TEXT, 0, 0, value, choices, help }
+#define INTS(key, low, high, value, help)                                                                              \
+    { key, HO_KEY_INTS, low, high, value, NULL, help }
 
 const ho_config_key HO_CONFIG_KEYS[] = {
     TEXT("name", "run", "the run's directory is RUNS_DIR/NAME"),

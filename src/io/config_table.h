@@ -7,9 +7,9 @@ typedef enum { HO_KEY_INT, HO_KEY_REAL, HO_KEY_BOOL, HO_KEY_TEXT, HO_KEY_INTS } 
 typedef struct {
     const char *key;
     ho_key_type type;
-    double low, high;      /* inclusive range of numbers                    */
-    const char *value;     /* default, as it would be written in the file   */
-    const char *choices;   /* "a|b|c" for texts that must be one of a few   */
+    double low, high;    /* inclusive range of numbers                    */
+    const char *value;   /* default, as it would be written in the file   */
+    const char *choices; /* "a|b|c" for texts that must be one of a few   */
     const char *help;
 } ho_config_key;
 

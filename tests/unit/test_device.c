@@ -64,8 +64,8 @@ static void gemm_case(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t 
             c[i] = NAN; /* must not be read */
         }
     }
-    assert_int_equal(ho_gemm(device, trans_a, trans_b, m, n, k, 0.5F, a, trans_a ? m : k, b, trans_b ? k : n, beta, c, n),
-                     HO_OK);
+    assert_int_equal(
+        ho_gemm(device, trans_a, trans_b, m, n, k, 0.5F, a, trans_a ? m : k, b, trans_b ? k : n, beta, c, n), HO_OK);
     assert_close(c, want, m * n, 1e-6 * sqrt((double)k));
     free(a);
     free(b);
@@ -78,7 +78,8 @@ static void test_gemm(void **state) {
     static const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {64, 33, 129}, {1, 512, 512}, {257, 31, 64}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; ++i) {
         for (int mode = 0; mode < 8; ++mode) {
-            gemm_case((mode & 1) != 0, (mode & 2) != 0, sizes[i][0], sizes[i][1], sizes[i][2], (mode & 4) != 0 ? 2.0F : 0);
+            gemm_case((mode & 1) != 0, (mode & 2) != 0, sizes[i][0], sizes[i][1], sizes[i][2],
+                      (mode & 4) != 0 ? 2.0F : 0);
         }
     }
 }
@@ -138,10 +139,10 @@ static void test_conv(void **state) {
     (void)state;
     /* N H W C O kernel stride pad dilation */
     static const ho_conv_shape shapes[] = {
-        {1, 1, 1, 1, 1, 1, 1, 0, 1},    {2, 5, 7, 3, 4, 1, 1, 0, 1},    {2, 5, 7, 3, 4, 3, 1, 1, 1},
-        {3, 9, 8, 5, 2, 3, 2, 0, 1},    {1, 8, 8, 16, 32, 3, 1, 1, 1},  {2, 17, 17, 32, 16, 3, 2, 0, 1},
-        {1, 16, 16, 8, 8, 3, 1, 12, 12}, {2, 13, 11, 3, 8, 7, 2, 3, 1},  {1, 4, 4, 64, 64, 3, 1, 1, 1},
-        {4, 9, 10, 16, 3, 1, 2, 0, 1},  {2, 16, 16, 64, 48, 3, 1, 1, 1}, {3, 31, 33, 32, 64, 3, 1, 1, 1},
+        {1, 1, 1, 1, 1, 1, 1, 0, 1},      {2, 5, 7, 3, 4, 1, 1, 0, 1},     {2, 5, 7, 3, 4, 3, 1, 1, 1},
+        {3, 9, 8, 5, 2, 3, 2, 0, 1},      {1, 8, 8, 16, 32, 3, 1, 1, 1},   {2, 17, 17, 32, 16, 3, 2, 0, 1},
+        {1, 16, 16, 8, 8, 3, 1, 12, 12},  {2, 13, 11, 3, 8, 7, 2, 3, 1},   {1, 4, 4, 64, 64, 3, 1, 1, 1},
+        {4, 9, 10, 16, 3, 1, 2, 0, 1},    {2, 16, 16, 64, 48, 3, 1, 1, 1}, {3, 31, 33, 32, 64, 3, 1, 1, 1},
         {1, 32, 32, 128, 96, 3, 1, 1, 1},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
@@ -153,7 +154,8 @@ static void test_conv_repeats_bit_for_bit(void **state) {
     (void)state;
     const ho_conv_shape s = {2, 16, 16, 32, 32, 3, 1, 1, 1};
     const int64_t n = 2 * 16 * 16 * 32, n_w = 32 * 9 * 32;
-    float *x = random_floats(n, "x"), *w = random_floats(n_w, "w"), *one = malloc((size_t)n * 4), *two = malloc((size_t)n * 4);
+    float *x = random_floats(n, "x"), *w = random_floats(n_w, "w"), *one = malloc((size_t)n * 4),
+          *two = malloc((size_t)n * 4);
     assert_int_equal(ho_conv_forward(device, &s, x, w, one), HO_OK);
     assert_int_equal(ho_conv_forward(device, &s, x, w, two), HO_OK);
     assert_memory_equal(one, two, (size_t)n * 4);

@@ -147,7 +147,8 @@ static void test_numpy_random(void **state) {
 
 static ho_status make_params(ho_params **params, ho_tensor **w, ho_tensor **b) {
     HO_TRY(ho_params_create(device, params));
-    HO_TRY(ho_params_add(*params, HO_PARAM, HO_INIT_NORMAL(0.5), HO_FILE_OIHW, HO_SHAPE(4, 3, 3, 5), w, "conv%d.weight", 1));
+    HO_TRY(ho_params_add(*params, HO_PARAM, HO_INIT_NORMAL(0.5), HO_FILE_OIHW, HO_SHAPE(4, 3, 3, 5), w, "conv%d.weight",
+                         1));
     HO_TRY(ho_params_add(*params, HO_BUFFER, HO_INIT_ONE, HO_FILE_SAME, HO_SHAPE(5), b, "running"));
     return ho_params_commit(*params, 9);
 }
@@ -246,11 +247,16 @@ static void test_backward_needs_a_scalar(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arena_repeats_addresses), cmocka_unit_test(test_arena_shares_views),
-        cmocka_unit_test(test_arena_never_overlaps),    cmocka_unit_test(test_random),
-        cmocka_unit_test(test_numpy_random),            cmocka_unit_test(test_fill_is_a_function_of_the_index),
-        cmocka_unit_test(test_params_file_order),       cmocka_unit_test(test_params_refuse_other_networks),
-        cmocka_unit_test(test_adam),                    cmocka_unit_test(test_backward_needs_a_scalar),
+        cmocka_unit_test(test_arena_repeats_addresses),
+        cmocka_unit_test(test_arena_shares_views),
+        cmocka_unit_test(test_arena_never_overlaps),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_numpy_random),
+        cmocka_unit_test(test_fill_is_a_function_of_the_index),
+        cmocka_unit_test(test_params_file_order),
+        cmocka_unit_test(test_params_refuse_other_networks),
+        cmocka_unit_test(test_adam),
+        cmocka_unit_test(test_backward_needs_a_scalar),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

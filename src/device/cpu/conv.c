@@ -1,5 +1,7 @@
-/* Which algorithm computes a convolution on the cpu target: a fixed rule of the shape, so that two runs agree bit for bit. */
+/* Which algorithm computes a convolution on the cpu target: a fixed rule of the shape, so that two runs agree bit for
+ * bit. */
 #include "conv_cpu.h"
+#include "winograd.h"
 
 int64_t ho_conv_out(const ho_conv_shape *s, int64_t size) {
     return (size + 2 * s->pad - s->dilation * (s->kernel - 1) - 1) / s->stride + 1;
@@ -14,6 +16,11 @@ ho_status ho_conv_forward(ho_device *device, const ho_conv_shape *s, const ho_re
     if (is_product(s)) {
         return ho_gemm(device, false, true, s->N * s->H * s->W, s->O, s->C, 1, x, s->C, w, s->C, 0, y, s->O);
     }
+#ifndef HO_REAL_DOUBLE
+    if (ho_winograd_fits(s)) {
+        return ho_winograd_forward(device, s, x, w, y);
+    }
+#endif
     return ho_cpu_conv_direct_forward(device, s, x, w, y);
 }
 
@@ -22,6 +29,11 @@ ho_status ho_conv_backward_data(ho_device *device, const ho_conv_shape *s, const
     if (is_product(s)) {
         return ho_gemm(device, false, false, s->N * s->H * s->W, s->C, s->O, 1, g_y, s->O, w, s->C, 0, g_x, s->C);
     }
+#ifndef HO_REAL_DOUBLE
+    if (ho_winograd_fits(s)) {
+        return ho_winograd_backward_data(device, s, g_y, w, g_x);
+    }
+#endif
     return ho_cpu_conv_direct_backward_data(device, s, g_y, w, g_x);
 }
 
@@ -30,5 +42,10 @@ ho_status ho_conv_backward_weights(ho_device *device, const ho_conv_shape *s, co
     if (is_product(s)) {
         return ho_gemm(device, true, false, s->O, s->C, s->N * s->H * s->W, 1, g_y, s->O, x, s->C, 0, g_w, s->C);
     }
+#ifndef HO_REAL_DOUBLE
+    if (ho_winograd_fits_weights(s)) {
+        return ho_winograd_backward_weights(device, s, x, g_y, g_w);
+    }
+#endif
     return ho_cpu_conv_direct_backward_weights(device, s, x, g_y, g_w);
 }

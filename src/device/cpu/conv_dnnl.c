@@ -1,5 +1,5 @@
-/* Convolutions of the cpu target through oneDNN, direct algorithm, activations in NHWC as they lie in memory. oneDNN wants
- * the weights in a layout of its own: they are re-ordered at each call (they are small beside the activations).
+/* Convolutions of the cpu target through oneDNN, direct algorithm, activations in NHWC as they lie in memory. oneDNN
+ * wants the weights in a layout of its own: they are re-ordered at each call (they are small beside the activations).
  *
  * Primitives are made once per (shape, direction) and kept. Their scratch comes from the device's workspace. */
 #include "conv_cpu.h"
@@ -16,7 +16,7 @@ typedef struct {
     ho_conv_shape shape;
     direction way;
     dnnl_primitive_t conv, reorder;
-    dnnl_memory_t x, y;             /* user memory, NHWC                                    */
+    dnnl_memory_t x, y;              /* user memory, NHWC                                    */
     dnnl_memory_t w_user, w_blocked; /* (O,k,k,I) as we keep it; as the primitive wants it  */
     dnnl_memory_t scratch;
     size_t w_bytes, scratch_bytes;
@@ -29,12 +29,12 @@ struct ho_conv_cache {
     int n, room;
 };
 
-#define DNNL_TRY(call)                                                                 \
-    do {                                                                               \
-        const dnnl_status_t dnnl_status_ = (call);                                     \
-        if (dnnl_status_ != dnnl_success) {                                            \
-            HO_FAIL(HO_EDEVICE, "oneDNN: %s returned %d", #call, (int)dnnl_status_);   \
-        }                                                                              \
+#define DNNL_TRY(call)                                                                                                 \
+    do {                                                                                                               \
+        const dnnl_status_t dnnl_status_ = (call);                                                                     \
+        if (dnnl_status_ != dnnl_success) {                                                                            \
+            HO_FAIL(HO_EDEVICE, "oneDNN: %s returned %d", #call, (int)dnnl_status_);                                   \
+        }                                                                                                              \
     } while (0)
 
 ho_status ho_cpu_conv_open(ho_device *device) {

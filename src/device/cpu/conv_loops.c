@@ -27,7 +27,8 @@ static void for_each_tap(const ho_conv_shape *s, const ho_real *x, const ho_real
                     const int64_t h = p * s->stride + tap / s->kernel * s->dilation - s->pad;
                     const int64_t v = q * s->stride + tap % s->kernel * s->dilation - s->pad;
                     if (h >= 0 && h < s->H && v >= 0 && v < s->W) {
-                        visit(s, x + ((n * s->H + h) * s->W + v) * s->C, w + tap * s->C, y + ((n * P + p) * Q + q) * s->O);
+                        visit(s, x + ((n * s->H + h) * s->W + v) * s->C, w + tap * s->C,
+                              y + ((n * P + p) * Q + q) * s->O);
                     }
                 }
             }

@@ -41,8 +41,8 @@ ho_status ho_gemm(ho_device *device, bool trans_a, bool trans_b, int64_t m, int6
 
 #endif
 
-/* Many small products run side by side, one a thread (oneDNN sees the enclosing parallel region and stays on it); few or
- * large ones run one after another, each on all threads. The choice depends on the shape alone. */
+/* Many small products run side by side, one a thread (oneDNN sees the enclosing parallel region and stays on it); few
+ * or large ones run one after another, each on all threads. The choice depends on the shape alone. */
 ho_status ho_gemm_batched(ho_device *device, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, ho_real alpha,
                           const ho_real *a, int64_t lda, int64_t stride_a, const ho_real *b, int64_t ldb,
                           int64_t stride_b, ho_real beta, ho_real *c, int64_t ldc, int64_t stride_c, int64_t count) {

@@ -1,0 +1,32 @@
+/* Winograd's convolution F(4x4, 3x3) (Lavin & Gray 2016): a tile of 4x4 outputs needs 36 products where the direct sum
+ * needs 144. With x tiles d (6x6), filters g (3x3), output tiles y (4x4):
+ *
+ *   y = A^T [ (G g G^T) . (B^T d B) ] A,
+ *   B^T = | 4  0 -5  0 1 0 |   G = | 1/4    0    0  |   A^T = | 1 1  1 1  1 0 |
+ *         | 0 -4 -4  1 1 0 |       |-1/6 -1/6 -1/6  |         | 0 1 -1 2 -2 0 |
+ *         | 0  4 -4 -1 1 0 |       |-1/6  1/6 -1/6  |         | 0 1  1 4  4 0 |
+ *         | 0 -2 -1  2 1 0 |       | 1/24 1/12 1/6  |         | 0 1 -1 8 -8 1 |
+ *         | 0  2 -1 -2 1 0 |       | 1/24 -1/12 1/6 |
+ *         | 0  4  0 -5 0 1 |       |  0    0    1   |
+ *
+ * The products over channels are 36 matrix products, one per position of the 6x6 tile. Transforms work on 16 channels
+ * at a time and read and write NHWC directly: no other layout of the activations ever exists. Rounding errors grow to a
+ * few 1e-6 of the largest value (tests/unit/test_device.c holds them to 1e-5). */
+#ifndef HANDSOFF_WINOGRAD_H
+#define HANDSOFF_WINOGRAD_H
+
+#include "device_cpu.h"
+
+/* True when a convolution goes this way: 3x3, stride 1, padding 1, channels in sixteens, enough tiles to pay for the
+ * transformed weights. A function of the shape alone. */
+bool ho_winograd_fits(const ho_conv_shape *s);
+/* The same for the gradient of the weights, which pays off for wider layers only. */
+bool ho_winograd_fits_weights(const ho_conv_shape *s);
+
+ho_status ho_winograd_forward(ho_device *device, const ho_conv_shape *s, const float *x, const float *w, float *y);
+ho_status ho_winograd_backward_data(ho_device *device, const ho_conv_shape *s, const float *g_y, const float *w,
+                                    float *g_x);
+ho_status ho_winograd_backward_weights(ho_device *device, const ho_conv_shape *s, const float *x, const float *g_y,
+                                       float *g_w);
+
+#endif
