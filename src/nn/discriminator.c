@@ -76,7 +76,8 @@ ho_status ho_discriminator_create(ho_device *device, const ho_stylegan2_shape *s
     HO_REQUIRE(mbstd_group >= 1, "discriminator: the minibatch-std group %" PRId64 " is not positive", mbstd_group);
     ho_discriminator *d = calloc(1, sizeof *d);
     if (d == NULL) {
-        HO_FAIL(HO_EMEMORY, "discriminator: no memory for %zu bytes", sizeof *d);
+        (void)ho_fail(HO_EMEMORY, __FILE__, __LINE__, "discriminator: no memory for %zu bytes", sizeof *d);
+        return HO_EMEMORY;
     }
     ho_status status = HO_OK;
     d->shape = *shape;
@@ -118,7 +119,7 @@ static void release(ho_context *context, dual x) {
 
 /* 1 / sqrt(inputs of one output): the run-time gain of an equalised weight. */
 static double equal_gain(const ho_tensor *weight) {
-    return 1.0 / sqrt((double)(ho_tensor_count(weight) / weight->dim[0]));
+    return 1.0 / sqrt((double)ho_tensor_count(weight) / (double)weight->dim[0]);
 }
 
 static ho_status dual_conv(ho_context *context, dual x, ho_tensor *weight, int64_t stride, int64_t pad, dual *y) {

@@ -68,7 +68,8 @@ ho_status ho_generator_create(ho_device *device, const ho_stylegan2_shape *shape
     HO_TRY(ho_stylegan2_check(shape, true));
     ho_generator *g = calloc(1, sizeof *g);
     if (g == NULL) {
-        HO_FAIL(HO_EMEMORY, "generator: no memory for %zu bytes", sizeof *g);
+        (void)ho_fail(HO_EMEMORY, __FILE__, __LINE__, "generator: no memory for %zu bytes", sizeof *g);
+        return HO_EMEMORY;
     }
     ho_status status = HO_OK;
     g->device = device;
