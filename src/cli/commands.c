@@ -1,0 +1,73 @@
+/* The table of commands. The pipeline's stages are commands, too. */
+#include <stddef.h>
+#include <string.h>
+
+#include "cli.h"
+#include "src/io/suggest.h"
+
+static const ho_command RUN = {"run", "CONFIG.yml [key=value ...] [--stages a,b] [--force]",
+                               "run every stage that is missing or out of date",
+                               "  key=value     overrides a key of the config ('handsoff help config' lists the keys)\n"
+                               "  --stages a,b  only these stages, in the pipeline's order\n"
+                               "  --force       run them in any case, from their beginning\n"
+                               "Artefacts, logs and metrics.json are in runs/NAME. After an interruption (Ctrl-C, "
+                               "SIGTERM) the same command goes on.\n",
+                               ho_cmd_run};
+
+static const char STAGE_USAGE[] = "CONFIG.yml [key=value ...] [--force]";
+static const char STAGE_DETAIL[] =
+    "Runs when its result is missing or out of date.\n"
+    "  key=value     overrides a key of the config ('handsoff help config' lists the keys)\n"
+    "  --force       run it in any case, from its beginning\n";
+
+static const ho_command TOOLS[] = {
+    {"synth", "--weights G.h5 --seeds 0-3,7 [--trunc 0.7] [--noise const|none] --out DIR",
+     "write generated images as PNG",
+     "  --weights     a generator (generator.h5)\n"
+     "  --seeds       numbers and ranges, 0 to 4294967295: z is drawn as the official StyleGAN2 draws it\n"
+     "  --trunc       truncation psi, -10 to 10 (default 1: none)\n"
+     "  --noise       const: the generator's fixed noise (default); none: no noise\n"
+     "  --out         folder for seed0000.png, seed0001.png ...\n",
+     ho_cmd_synth},
+    {"lpips", "--weights NET.h5 A.png B.png", "print the LPIPS distance of two images",
+     "  --weights     the LPIPS network\n", ho_cmd_lpips},
+    {"info", "FILE.h5", "print what a file is, made from what and by what, names and shapes", NULL, ho_cmd_info},
+    {"help", "[COMMAND | config]", "print the commands, one command, or all config keys", NULL, ho_cmd_help},
+    {"version", "", "print the version (also --version)", NULL, ho_cmd_version},
+};
+
+bool ho_command_at(int i, ho_command *command) {
+    int n_stages = 0;
+    while (HO_STAGES[n_stages] != NULL) {
+        ++n_stages;
+    }
+    const int n_tools = (int)(sizeof TOOLS / sizeof TOOLS[0]);
+    if (i < 0 || i > n_stages + n_tools) {
+        return false;
+    }
+    if (i == 0) {
+        *command = RUN;
+    } else if (i <= n_stages) {
+        const ho_stage *stage = HO_STAGES[i - 1];
+        *command = (ho_command){stage->name, STAGE_USAGE, stage->help, STAGE_DETAIL, ho_cmd_stage};
+    } else {
+        *command = TOOLS[i - 1 - n_stages];
+    }
+    return true;
+}
+
+ho_status ho_command_find(const char *name, ho_command *command) {
+    const char *names[64];
+    int n = 0;
+    while (n < 64 && ho_command_at(n, command)) {
+        if (strcmp(command->name, name) == 0) {
+            return HO_OK;
+        }
+        names[n++] = command->name;
+    }
+    const char *nearest = ho_nearest(name, n, names);
+    if (nearest != NULL) {
+        HO_FAIL(HO_EUSAGE, "unknown command '%.80s', did you mean '%s'?", name, nearest);
+    }
+    HO_FAIL(HO_EUSAGE, "unknown command '%.80s'; 'handsoff help' lists the commands", name);
+}

@@ -1,0 +1,42 @@
+/* handsoff: finds the command, runs it, prints what failed. Exit status: 0 done, 1 failed or interrupted, 2 wrong
+ * command line or config. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+static ho_status run_command(int argc, char **argv) {
+    if (argc < 2) {
+        HO_FAIL(HO_EUSAGE, "no command given; 'handsoff help' lists the commands");
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0) {
+        return ho_cmd_version(name, argc - 2, argv + 2);
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        return ho_cmd_help(name, argc - 2, argv + 2);
+    }
+    ho_command command;
+    HO_TRY(ho_command_find(name, &command));
+    if (argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
+        return ho_cmd_help(name, 1, argv + 1);
+    }
+    return command.run(name, argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv) {
+    ho_status status = run_command(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        const int error = errno;
+        if (status == HO_OK) {
+            status = ho_fail(HO_EIO, __FILE__, __LINE__, "cannot write to standard output: %s", strerror(error));
+        }
+    }
+    if (status == HO_EINTERRUPT) {
+        fprintf(stderr, "handsoff: interrupted: %s; the same command goes on from here\n", ho_error());
+    } else if (status != HO_OK) {
+        fprintf(stderr, "handsoff: %s\n", ho_error());
+    }
+    return status == HO_OK ? 0 : status == HO_EUSAGE || status == HO_ECONFIG ? 2 : 1;
+}
