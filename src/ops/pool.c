@@ -75,9 +75,10 @@ ho_status ho_max_pool(ho_context *context, ho_tensor *x, const ho_pool_options *
         o->kernel >= 1 && o->kernel <= 16 && o->stride >= 1 && o->pad >= 0 && 2 * o->pad <= o->kernel,
         "max pool: kernel %lld (1..16), stride %lld (>= 1) and padding %lld (at most half the kernel) do not fit",
         (long long)o->kernel, (long long)o->stride, (long long)o->pad);
-    HO_REQUIRE(x->dim[1] + 2 * o->pad >= o->kernel && x->dim[2] + 2 * o->pad >= o->kernel,
-               "max pool: %s is smaller than the %lld x %lld window", ho_tensor_shape_text(x), (long long)o->kernel,
-               (long long)o->kernel);
+    const int64_t least = o->kernel - 2 * o->pad - (o->ceil ? o->stride - 1 : 0);
+    HO_REQUIRE(x->dim[1] >= least && x->dim[2] >= least,
+               "max pool: %s is too small for the %lld x %lld window: height and width must be at least %lld",
+               ho_tensor_shape_text(x), (long long)o->kernel, (long long)o->kernel, (long long)least);
     pool_saved saved = {.x = x,
                         .shape = {x->dim[0], x->dim[1], x->dim[2], x->dim[3], pool_out(x->dim[1], o),
                                   pool_out(x->dim[2], o), o->kernel, o->stride, o->pad}};
