@@ -1,0 +1,315 @@
+/* train-gan: dataset.h5 (labelled training images and unlabelled ones, never test images) -> generator.h5, the moving
+ * average of a StyleGAN2 generator. With gan.weights, that file takes its place. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "handsoff/dataset.h"
+#include "handsoff/gan_trainer.h"
+#include "handsoff/image.h"
+#include "handsoff/run.h"
+#include "handsoff/swd.h"
+#include "stages.h"
+
+static const char *const STAGE = "train-gan";
+/* What the result depends on. A checkpoint does not depend on gan.kimg, so that a longer run goes on from a shorter
+ * one. */
+static const char *const PREFIXES[] = {
+    "seed",         "data.size",       "gan.z_dim",          "gan.w_dim",  "gan.channel_base", "gan.channel_max",
+    "gan.batch",    "gan.lr",          "gan.beta1",          "gan.beta2",  "gan.r1_gamma",     "gan.r1_interval",
+    "gan.mixing",   "gan.ema_kimg",    "gan.ema_rampup",     "gan.mirror", "gan.augment",      "gan.ada_target",
+    "gan.ada_kimg", "gan.mbstd_group", "gan.mapping_layers", "gan.kimg"};
+enum { N_PREFIXES = sizeof PREFIXES / sizeof PREFIXES[0], N_CHECKPOINT_PREFIXES = N_PREFIXES - 1 };
+static const char *const WEIGHTS_PREFIXES[] = {"data.size", "gan.weights"};
+
+enum { GRID = 8, SWD_IMAGES = 2048, SWD_PATCHES = 16, SWD_PROJECTIONS = 128 };
+
+typedef struct {
+    ho_run *run;
+    ho_dataset dataset;
+    const uint8_t **images; /* pointers into the dataset */
+    int64_t n_images;
+    ho_gan_options options;
+    ho_gan_trainer *trainer;
+    ho_swd_set *reals;
+    uint8_t *samples; /* room for the images of one snapshot */
+    int64_t n_swd;
+    /* Sums since the last record. */
+    double loss_g, loss_d, seconds;
+    int64_t iterations;
+} gan_stage;
+
+/* ---- config and data
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void read_options(const ho_config *c, uint64_t seed, ho_gan_options *o) {
+    const char *augment = ho_config_text(c, "gan.augment");
+    const int64_t size = ho_config_int(c, "data.size");
+    *o = (ho_gan_options){
+        .shape = {.height = size,
+                  .width = size,
+                  .z_dim = ho_config_int(c, "gan.z_dim"),
+                  .w_dim = ho_config_int(c, "gan.w_dim"),
+                  .channel_base = ho_config_int(c, "gan.channel_base"),
+                  .channel_max = ho_config_int(c, "gan.channel_max"),
+                  .mapping_layers = ho_config_int(c, "gan.mapping_layers")},
+        .seed = seed,
+        .batch = ho_config_int(c, "gan.batch"),
+        .mbstd_group = ho_config_int(c, "gan.mbstd_group"),
+        .r1_interval = ho_config_int(c, "gan.r1_interval"),
+        .lr = ho_config_real(c, "gan.lr"),
+        .beta1 = ho_config_real(c, "gan.beta1"),
+        .beta2 = ho_config_real(c, "gan.beta2"),
+        .r1_gamma = ho_config_real(c, "gan.r1_gamma"),
+        .mixing = ho_config_real(c, "gan.mixing"),
+        .ema_kimg = ho_config_real(c, "gan.ema_kimg"),
+        .ema_rampup = ho_config_real(c, "gan.ema_rampup"),
+        .mirror = ho_config_bool(c, "gan.mirror"),
+        .augment = strcmp(augment, "none") == 0    ? HO_AUGMENT_NONE
+                   : strcmp(augment, "fixed") == 0 ? HO_AUGMENT_FIXED
+                                                   : HO_AUGMENT_ADA,
+        .augment_p = ho_config_real(c, "gan.augment_p"),
+        .ada_target = ho_config_real(c, "gan.ada_target"),
+        .ada_kimg = ho_config_real(c, "gan.ada_kimg"),
+    };
+}
+
+static void gather(gan_stage *s, const ho_split *split) {
+    for (int i = 0; i < split->n; ++i) {
+        s->images[s->n_images++] = split->images + (int64_t)i * split->height * split->width * 3;
+    }
+}
+
+static ho_status load_images(gan_stage *s) {
+    const char *path = ho_run_path(s->run, "dataset.h5");
+    const ho_dataset *d = &s->dataset;
+    HO_TRY(ho_dataset_read(path, &s->dataset));
+    const int64_t n = (int64_t)d->train.n + d->unlabelled.n, size = s->options.shape.height;
+    const ho_split *one = d->train.n > 0 ? &d->train : &d->unlabelled;
+    if (n == 0 || one->height != size || one->width != size) {
+        HO_FAIL(HO_EFORMAT, "%s: %lld training images of %dx%d; data.size %lld needs some of that size", path,
+                (long long)n, one->height, one->width, (long long)size);
+    }
+    s->images = malloc((size_t)n * sizeof *s->images);
+    s->n_swd = n < SWD_IMAGES ? n : SWD_IMAGES;
+    const int64_t room = s->n_swd > GRID * GRID ? s->n_swd : GRID * GRID;
+    s->samples = malloc((size_t)(room * size * size * 3));
+    if (s->images == NULL || s->samples == NULL) {
+        HO_FAIL(HO_EMEMORY, "train-gan: no memory for samples");
+    }
+    gather(s, &d->train);
+    gather(s, &d->unlabelled);
+    return HO_OK;
+}
+
+/* ---- snapshots
+ * ----------------------------------------------------------------------------------------------------------- */
+
+static ho_status write_grid(gan_stage *s, const char *path, const uint8_t *images, int n) {
+    const int size = (int)s->options.shape.height;
+    ho_image grid;
+    HO_TRY(ho_image_grid(images, n, size, size, GRID, &grid));
+    const ho_status status = ho_image_write_png(path, &grid);
+    ho_image_free(&grid);
+    return status;
+}
+
+/* Reals for comparison: evenly spread over the data set; the first of them as a picture. */
+static ho_status prepare_reals(gan_stage *s) {
+    const int64_t size = s->options.shape.height, count = size * size * 3;
+    HO_TRY(ho_swd_set_create(size, size, s->n_swd, SWD_PATCHES, s->options.seed, &s->reals));
+    for (int64_t i = 0; i < s->n_swd; ++i) {
+        const uint8_t *image = s->images[i * s->n_images / s->n_swd];
+        HO_TRY(ho_swd_set_add(s->reals, 1, image));
+        if (i < GRID * GRID) {
+            memcpy(s->samples + i * count, image, (size_t)count);
+        }
+    }
+    return write_grid(s, ho_run_path(s->run, "samples/reals.png"), s->samples,
+                      (int)(s->n_swd < GRID * GRID ? s->n_swd : GRID * GRID));
+}
+
+static ho_status measure(gan_stage *s, double *swd) {
+    const int64_t size = s->options.shape.height;
+    ho_swd_set *fakes;
+    ho_swd_result result;
+    HO_TRY(ho_gan_trainer_samples(s->trainer, "train-gan/swd", 0, s->n_swd, s->samples));
+    HO_TRY(ho_swd_set_create(size, size, s->n_swd, SWD_PATCHES, s->options.seed + 1, &fakes));
+    ho_status status = ho_swd_set_add(fakes, s->n_swd, s->samples);
+    status = status == HO_OK ? ho_swd_compare(s->reals, fakes, SWD_PROJECTIONS, s->options.seed, &result) : status;
+    ho_swd_set_free(fakes);
+    *swd = result.mean;
+    return status;
+}
+
+static ho_status write_checkpoint(gan_stage *s) {
+    const char *const inputs[] = {ho_run_path(s->run, "dataset.h5")};
+    ho_store *store;
+    HO_TRY(ho_store_create(ho_run_path(s->run, "checkpoints/train-gan.h5"), &store));
+    ho_status status =
+        ho_run_record(s->run, store, STAGE, "gan checkpoint", N_CHECKPOINT_PREFIXES, PREFIXES, 1, inputs);
+    status = status == HO_OK ? ho_gan_trainer_write(s->trainer, store) : status;
+    status = status == HO_OK ? ho_store_commit(store) : status;
+    ho_store_close(store);
+    return status;
+}
+
+static void write_log(gan_stage *s, const ho_gan_report *report, const double *swd) {
+    const double kimg = 1e-3 * (double)ho_gan_trainer_images_seen(s->trainer), n = (double)s->iterations;
+    const double per_kimg = 1e3 * s->seconds / (n * (double)s->options.batch);
+    const double memory = (double)ho_gan_trainer_peak_bytes(s->trainer) / 1048576.0;
+    if (swd != NULL) {
+        ho_run_log(s->run, STAGE, "kimg", kimg, "loss_g", s->loss_g / n, "loss_d", s->loss_d / n, "r1", report->r1, "p",
+                   report->p, "r_t", report->r_t, "sec_per_kimg", per_kimg, "step_mb", memory, "peak_rss_mb",
+                   ho_peak_rss_mb(), "swd", *swd, NULL);
+    } else {
+        ho_run_log(s->run, STAGE, "kimg", kimg, "loss_g", s->loss_g / n, "loss_d", s->loss_d / n, "r1", report->r1, "p",
+                   report->p, "r_t", report->r_t, "sec_per_kimg", per_kimg, "step_mb", memory, "peak_rss_mb",
+                   ho_peak_rss_mb(), NULL);
+    }
+    s->loss_g = s->loss_d = s->seconds = 0.0;
+    s->iterations = 0;
+}
+
+/* Checkpoint last: when it stands, everything else of this moment does. */
+static ho_status snapshot(gan_stage *s, const ho_gan_report *report) {
+    const long long kimg = (long long)(ho_gan_trainer_images_seen(s->trainer) / 1000);
+    double swd;
+    HO_TRY(ho_gan_trainer_samples(s->trainer, "train-gan/grid", 0, GRID * GRID, s->samples));
+    HO_TRY(write_grid(s, ho_run_path(s->run, "samples/fakes%06lld.png", kimg), s->samples, GRID * GRID));
+    HO_TRY(measure(s, &swd));
+    write_log(s, report, &swd);
+    ho_run_say(s->run, "train-gan: %lld thousand images, sliced Wasserstein distance %.2f, p %.3f", kimg, swd,
+               report->p);
+    return write_checkpoint(s);
+}
+
+/* ---- training
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* Goes on from a checkpoint of the same config and data; says so, and says why when it cannot. */
+static ho_status resume(gan_stage *s) {
+    const char *path = ho_run_path(s->run, "checkpoints/train-gan.h5"), *why;
+    const char *const inputs[] = {ho_run_path(s->run, "dataset.h5")};
+    if (!ho_run_is_current(s->run, path, STAGE, N_CHECKPOINT_PREFIXES, PREFIXES, 1, inputs, &why)) {
+        ho_run_say(s->run, "train-gan: starts anew: %s", why);
+        return ho_run_log_restart(s->run, STAGE, "kimg", 0.0);
+    }
+    ho_store *store;
+    HO_TRY(ho_store_open(path, &store));
+    const ho_status status = ho_gan_trainer_read(s->trainer, store);
+    ho_store_close(store);
+    if (status != HO_OK) {
+        return ho_fail_context(status, "%s", path);
+    }
+    const double kimg = 1e-3 * (double)ho_gan_trainer_images_seen(s->trainer);
+    ho_run_say(s->run, "train-gan: goes on from %.1f thousand images", kimg);
+    return ho_run_log_restart(s->run, STAGE, "kimg", kimg + 1e-9);
+}
+
+/* True when the step just made crossed a multiple of `every` thousand images. */
+static bool crossed(const gan_stage *s, double every) {
+    const int64_t seen = ho_gan_trainer_images_seen(s->trainer);
+    return (int64_t)((double)seen / (1e3 * every)) != (int64_t)((double)(seen - s->options.batch) / (1e3 * every));
+}
+
+static ho_status train(gan_stage *s) {
+    const ho_config *config = ho_run_config(s->run);
+    const int64_t total = (int64_t)(1e3 * ho_config_real(config, "gan.kimg"));
+    const double every = ho_config_real(config, "gan.snapshot_kimg"), record = every < 1.0 ? every : 1.0;
+    ho_gan_report report = {0};
+    while (ho_gan_trainer_images_seen(s->trainer) < total) {
+        const double begin = ho_seconds();
+        HO_TRY(ho_gan_trainer_step(s->trainer, &report));
+        s->seconds += ho_seconds() - begin;
+        s->loss_g += report.loss_g;
+        s->loss_d += report.loss_d;
+        ++s->iterations;
+        const int64_t seen = ho_gan_trainer_images_seen(s->trainer);
+        ho_run_progress(s->run, STAGE, seen, total, "images", "G %.3f D %.3f p %.3f", report.loss_g, report.loss_d,
+                        report.p);
+        if (ho_run_interrupted()) {
+            HO_TRY(write_checkpoint(s));
+            HO_FAIL(HO_EINTERRUPT, "train-gan stopped after %lld of %lld images; the same command goes on from there",
+                    (long long)seen, (long long)total);
+        }
+        if (crossed(s, every) || seen >= total) {
+            HO_TRY(snapshot(s, &report));
+        } else if (crossed(s, record)) {
+            write_log(s, &report, NULL);
+        }
+    }
+    return HO_OK;
+}
+
+static ho_status write_generator(ho_run *run, ho_generator *generator, int n_prefixes, const char *const *prefixes,
+                                 const char *input) {
+    ho_store *store;
+    HO_TRY(ho_store_create(ho_run_path(run, "generator.h5"), &store));
+    ho_status status = ho_run_record(run, store, STAGE, "generator", n_prefixes, prefixes, 1, &input);
+    status = status == HO_OK ? ho_generator_write(generator, store) : status;
+    status = status == HO_OK ? ho_store_commit(store) : status;
+    ho_store_close(store);
+    return status;
+}
+
+static ho_status train_stage(gan_stage *s) {
+    ho_device *device;
+    HO_TRY(ho_run_need(s->run, ho_run_path(s->run, "dataset.h5")));
+    HO_TRY(ho_run_device(s->run, &device));
+    read_options(ho_run_config(s->run), ho_run_seed(s->run), &s->options);
+    HO_TRY(load_images(s));
+    HO_TRY(ho_gan_trainer_create(device, &s->options, s->n_images, s->images, &s->trainer));
+    HO_TRY(resume(s));
+    HO_TRY(prepare_reals(s));
+    HO_TRY(train(s));
+    HO_TRY(write_generator(s->run, ho_gan_trainer_generator(s->trainer), N_PREFIXES, PREFIXES,
+                           ho_run_path(s->run, "dataset.h5")));
+    return HO_OK;
+}
+
+/* A generator that somebody else trained. */
+static ho_status copy_weights(ho_run *run, const char *path) {
+    ho_device *device;
+    ho_generator *generator;
+    const int64_t size = ho_config_int(ho_run_config(run), "data.size");
+    HO_TRY(ho_run_need(run, path));
+    HO_TRY(ho_run_device(run, &device));
+    HO_TRY(ho_generator_load(device, path, &generator));
+    const ho_stylegan2_shape *shape = ho_generator_shape(generator);
+    ho_status status = HO_OK;
+    if (shape->height != size || shape->width != size) {
+        status = ho_fail(HO_ECONFIG, __FILE__, __LINE__, "gan.weights %s makes images of %lldx%lld, not data.size %lld",
+                         path, (long long)shape->height, (long long)shape->width, (long long)size);
+    }
+    status = status == HO_OK ? write_generator(run, generator, 2, WEIGHTS_PREFIXES, path) : status;
+    ho_generator_free(generator);
+    return status;
+}
+
+static ho_status execute(ho_run *run) {
+    const char *weights = ho_config_text(ho_run_config(run), "gan.weights");
+    const double begin = ho_seconds();
+    gan_stage s = {.run = run};
+    ho_status status = *weights != '\0' ? copy_weights(run, ho_run_data_path(run, weights)) : train_stage(&s);
+    ho_gan_trainer_free(s.trainer);
+    ho_swd_set_free(s.reals);
+    ho_dataset_free(&s.dataset);
+    free(s.images);
+    free(s.samples);
+    return status == HO_OK ? ho_metrics_stage(run, STAGE, ho_seconds() - begin, ho_peak_rss_mb()) : status;
+}
+
+static ho_status current(ho_run *run, bool *is_current, const char **why) {
+    const char *weights = ho_config_text(ho_run_config(run), "gan.weights"), *path = ho_run_path(run, "generator.h5");
+    if (*weights != '\0') {
+        const char *const inputs[] = {ho_run_data_path(run, weights)};
+        *is_current = ho_run_is_current(run, path, STAGE, 2, WEIGHTS_PREFIXES, 1, inputs, why);
+    } else {
+        const char *const inputs[] = {ho_run_path(run, "dataset.h5")};
+        *is_current = ho_run_is_current(run, path, STAGE, N_PREFIXES, PREFIXES, 1, inputs, why);
+    }
+    return HO_OK;
+}
+
+const ho_stage HO_STAGE_TRAIN_GAN = {STAGE, "train StyleGAN2 on the training images, or take gan.weights", current,
+                                     execute};
