@@ -1,0 +1,178 @@
+/* The cuda target: one GPU, one stream, cuBLAS and cuDNN handles bound to it. */
+#include "device_cuda.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Everything after the allocation of `device`; on failure the caller closes it. */
+static ho_status open_gpu(ho_device *device, int index) {
+    int count = 0;
+    const cudaError_t found = cudaGetDeviceCount(&count);
+    if (found != cudaSuccess) {
+        HO_FAIL(HO_EDEVICE, "no usable GPU: %s; bin/handsoff is the program for machines without one",
+                cudaGetErrorString(found));
+    }
+    if (index < 0 || index >= count) {
+        HO_FAIL(HO_EDEVICE, "GPU %d was asked for, this machine has %d", index, count);
+    }
+    CUDA_TRY(cudaSetDevice(index));
+    struct cudaDeviceProp properties;
+    CUDA_TRY(cudaGetDeviceProperties(&properties, index));
+    snprintf(device->name, sizeof device->name, "cuda %d (%s, %.0f GB)", index, properties.name,
+             (double)properties.totalGlobalMem / 1073741824.0);
+    CUDA_TRY(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
+    CUBLAS_TRY(cublasCreate(&device->cublas));
+    CUBLAS_TRY(cublasSetStream(device->cublas, device->stream));
+    /* Plain float arithmetic; the config's `precision` may relax it. Atomics off: two runs agree bit for bit. */
+    CUBLAS_TRY(cublasSetMathMode(device->cublas, CUBLAS_PEDANTIC_MATH));
+    CUBLAS_TRY(cublasSetAtomicsMode(device->cublas, CUBLAS_ATOMICS_NOT_ALLOWED));
+    CUDNN_TRY(cudnnCreate(&device->cudnn));
+    CUDNN_TRY(cudnnSetStream(device->cudnn, device->stream));
+    return HO_OK;
+}
+
+ho_status ho_device_open(int n_threads, int index, ho_device **device) {
+    (void)n_threads;
+    ho_device *opened = calloc(1, sizeof *opened);
+    if (opened == NULL) {
+        HO_FAIL(HO_EMEMORY, "cannot allocate the device");
+    }
+    const ho_status status = open_gpu(opened, index);
+    if (status != HO_OK) {
+        ho_device_close(opened);
+        return status;
+    }
+    *device = opened;
+    return HO_OK;
+}
+
+void ho_device_close(ho_device *device) {
+    if (device == NULL) {
+        return;
+    }
+    ho_cuda_conv_close(device);
+    if (device->cudnn != NULL) {
+        cudnnDestroy(device->cudnn);
+    }
+    if (device->cublas != NULL) {
+        cublasDestroy(device->cublas);
+    }
+    if (device->workspace != NULL) {
+        cudaFree(device->workspace);
+    }
+    if (device->stream != NULL) {
+        cudaStreamDestroy(device->stream);
+    }
+    free(device->allocations);
+    free(device);
+}
+
+const char *ho_device_name(const ho_device *device) {
+    return device->name;
+}
+
+ho_stream ho_device_stream(const ho_device *device) {
+    return device->stream;
+}
+
+static ho_status remember(ho_device *device, void *at, size_t bytes) {
+    if (device->n_allocations == device->room) {
+        const int room = device->room == 0 ? 64 : 2 * device->room;
+        allocation *grown = realloc(device->allocations, (size_t)room * sizeof *grown);
+        if (grown == NULL) {
+            HO_FAIL(HO_EMEMORY, "cannot allocate the list of %d device blocks", room);
+        }
+        device->allocations = grown;
+        device->room = room;
+    }
+    device->allocations[device->n_allocations++] = (allocation){at, bytes};
+    device->bytes += bytes;
+    device->peak_bytes = device->bytes > device->peak_bytes ? device->bytes : device->peak_bytes;
+    return HO_OK;
+}
+
+ho_status ho_device_alloc(ho_device *device, size_t bytes, void **memory) {
+    void *at = NULL;
+    const cudaError_t result = cudaMalloc(&at, bytes == 0 ? 1 : bytes);
+    if (result != cudaSuccess) {
+        HO_FAIL(HO_EMEMORY, "cannot allocate %.1f MB on the GPU (%.1f MB are in use): %s", (double)bytes / 1048576.0,
+                (double)device->bytes / 1048576.0, cudaGetErrorString(result));
+    }
+    const ho_status status = remember(device, at, bytes);
+    if (status != HO_OK) {
+        cudaFree(at);
+        return status;
+    }
+    *memory = at;
+    return HO_OK;
+}
+
+void ho_device_free(ho_device *device, void *memory) {
+    if (memory == NULL) {
+        return;
+    }
+    for (int i = device->n_allocations - 1; i >= 0; --i) {
+        if (device->allocations[i].at == memory) {
+            device->bytes -= device->allocations[i].bytes;
+            device->allocations[i] = device->allocations[--device->n_allocations];
+            break;
+        }
+    }
+    cudaFree(memory);
+}
+
+ho_status ho_cuda_workspace(ho_device *device, size_t bytes, void **workspace) {
+    if (bytes > device->workspace_bytes) {
+        enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+        CUDA_TRY(cudaStreamIsCapturing(device->stream, &capture));
+        if (capture != cudaStreamCaptureStatusNone) {
+            HO_FAIL(HO_EDEVICE, "the workspace cannot grow to %zu bytes during graph capture: run the step once before",
+                    bytes);
+        }
+        CUDA_TRY(cudaStreamSynchronize(device->stream));
+        CUDA_TRY(cudaFree(device->workspace));
+        device->workspace = NULL;
+        device->workspace_bytes = 0;
+        CUDA_TRY(cudaMalloc(&device->workspace, bytes));
+        device->workspace_bytes = bytes;
+    }
+    *workspace = device->workspace;
+    return HO_OK;
+}
+
+ho_status ho_device_upload(ho_device *device, void *to, const void *host, size_t bytes) {
+    CUDA_TRY(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, device->stream));
+    /* The caller may reuse its memory at once. */
+    CUDA_TRY(cudaStreamSynchronize(device->stream));
+    return HO_OK;
+}
+
+ho_status ho_device_download(ho_device *device, void *host, const void *from, size_t bytes) {
+    CUDA_TRY(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, device->stream));
+    CUDA_TRY(cudaStreamSynchronize(device->stream));
+    return HO_OK;
+}
+
+ho_status ho_device_copy(ho_device *device, void *to, const void *from, size_t bytes) {
+    CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, device->stream));
+    return HO_OK;
+}
+
+ho_status ho_device_zero(ho_device *device, void *memory, size_t bytes) {
+    CUDA_TRY(cudaMemsetAsync(memory, 0, bytes, device->stream));
+    return HO_OK;
+}
+
+ho_status ho_device_sync(ho_device *device) {
+    CUDA_TRY(cudaStreamSynchronize(device->stream));
+    return HO_OK;
+}
+
+size_t ho_device_bytes(const ho_device *device) {
+    return device->bytes;
+}
+
+size_t ho_device_peak_bytes(const ho_device *device) {
+    return device->peak_bytes;
+}
