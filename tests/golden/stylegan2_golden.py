@@ -326,7 +326,7 @@ def main(folder):
     write_discriminator(os.path.join(folder, "discriminator_16.h5"), shape(16, 16, 80, 9), 4, 2, True)
     write_discriminator(os.path.join(folder, "discriminator_32x16.h5"), shape(32, 16, 128, 7), 6, 3, True)
     write_discriminator(os.path.join(folder, "discriminator_64.h5"), shape(64, 64, 256, 6), 4, 4, True)
-    write_discriminator(os.path.join(folder, "discriminator_256.h5"), shape(256, 256, 1024, 5), 2, 4, True)
+    write_discriminator(os.path.join(folder, "discriminator_256.h5"), shape(256, 256, 1024, 5), 3, 4, True)
 
 
 if __name__ == "__main__":
