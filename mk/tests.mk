@@ -30,3 +30,9 @@ $(BUILD)/tests/f64/%: tests/ops/%.c $(BUILD)/f64/libsupport.a $(BUILD)/f64/libha
 
 .PHONY: test-binaries
 test-binaries: $(test_bins)
+
+test_scripts := $(wildcard tests/cli/*.sh tests/golden/check_*.py)
+.PHONY: test
+test: deps
+	@$(MAKE) --no-print-directory bin/handsoff test-binaries
+	@HANDSOFF_TEST_DATA=$${HANDSOFF_TEST_DATA:-../shared/data} tests/run.sh $(test_bins) $(test_scripts)

@@ -1,0 +1,21 @@
+# What the build and the tests need. On Debian and Ubuntu `make deps` installs what is missing; with conda, env.yml has the
+# same list. The cuda target needs the CUDA toolkit (12.8 or later) with cuDNN 9 besides.
+DEB_BUILD := gcc libc6-dev pkg-config libdnnl-dev libhdf5-dev libyaml-dev libjansson-dev libpng-dev libjpeg62-turbo-dev
+DEB_TEST  := libcmocka-dev bc python3-torch python3-h5py python3-numpy python3-pil clang-format clang-tidy cppcheck
+DEPS      ?= $(DEB_BUILD) $(DEB_TEST)
+
+.PHONY: deps deps-build
+deps-build: ; @$(MAKE) --no-print-directory deps DEPS="$(DEB_BUILD)"
+deps:
+	@if [ -n "$$CONDA_PREFIX" ]; then \
+	    echo "conda environment $$CONDA_PREFIX: its packages are used (conda env create -f env.yml makes it)"; \
+	elif ! command -v apt-get >/dev/null; then \
+	    echo "no apt-get here. With conda: conda env create -f env.yml && conda activate handsoff. Otherwise install: $(DEPS)"; \
+	else \
+	    missing=$$(for p in $(DEPS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	    if [ -n "$$missing" ]; then \
+	        sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	        echo "installing:" $$missing; \
+	        $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	    fi; \
+	fi

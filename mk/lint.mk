@@ -1,0 +1,15 @@
+# Lint: formatting, clang-tidy, cppcheck. The compiler's own warnings are errors in every build.
+lint_c  := $(wildcard src/*/*.c src/device/*/*.c tests/*/*.c experiments/*/*.c)
+lint_cu := $(wildcard kernels/*.cu)
+lint_h  := $(wildcard include/handsoff/*.h kernels/*.h src/*/*.h src/device/*/*.h tests/*/*.h)
+TIDY_C   = -std=c17 $(CPPFLAGS) -Itests/support $(PKG_C) -isystem $(CUDA_HOME)/include -fopenmp
+
+.PHONY: lint format
+format: ; clang-format -i $(lint_c) $(lint_cu) $(lint_h)
+lint:
+	@clang-format --dry-run -Werror $(lint_c) $(lint_cu) $(lint_h)
+	@cppcheck --quiet --enable=warning,portability,performance --inline-suppr --error-exitcode=1 --std=c11 \
+	    --suppress=missingIncludeSystem --suppress=unmatchedSuppression -Iinclude -Ikernels $(filter-out src/device/cuda/%,$(wildcard src/*/*.c src/device/*/*.c))
+	@printf '%s\n' $(filter-out src/device/cuda/%,$(wildcard src/*/*.c src/device/cpu/*.c)) | xargs -P 2 -n 8 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_C)' sh 2>/dev/null
+	@printf '%s\n' $(lint_cu) | xargs -P 2 -n 8 sh -c 'clang-tidy --quiet "$$@" -- -x c $(TIDY_C)' sh 2>/dev/null
+	@echo lint: clean

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Runs the test programs and scripts named as arguments and closes with "N passed, N failed, N skipped".
+# A program (cmocka) is counted test by test; one that crashes or runs no test counts as a failure. A script (*.sh, *.py)
+# prints lines "ok NAME", "not ok NAME" or "skip NAME: why" and is counted by them.
+set -u
+passed=0 failed=0 skipped=0
+log=$(mktemp) && trap 'rm -f "$log"' EXIT
+
+count() { grep -c -E "$1" "$log"; }
+for test in "$@"; do
+    start=$(date +%s.%N)
+    case $test in
+    *.sh) bash "$test" >"$log" 2>&1 ;;
+    *.py) /usr/bin/python3 "$test" >"$log" 2>&1 ;;
+    *) CMOCKA_MESSAGE_OUTPUT=STDOUT "$test" >"$log" 2>&1 ;;
+    esac
+    status=$?
+    case $test in
+    *.sh | *.py) p=$(count '^ok ') f=$(count '^not ok ') s=$(count '^skip ') ;;
+    *) p=$(count '^\[       OK \]') f=$(count '^\[  FAILED  \] .*') s=$(count '^\[  SKIPPED \] [a-z_0-9]*$') ;;
+    esac
+    case $test in
+    *.sh | *.py) ;;
+    *)  # the closing list repeats each failed or skipped name: count distinct names
+        f=$(grep -E '^\[  FAILED  \] [A-Za-z_0-9]+$' "$log" | sort -u | wc -l)
+        s=$(grep -E '^\[  SKIPPED \] [A-Za-z_0-9]+$' "$log" | sort -u | wc -l) ;;
+    esac
+    if [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
+        f=1
+    fi
+    if [ $((p + f + s)) -eq 0 ]; then
+        f=1
+        echo "no test was run" >>"$log"
+    fi
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    printf '%-50s %3d passed, %d failed, %d skipped  %5.1f s\n' "${test#./}" "$p" "$f" "$s" \
+        "$(echo "$(date +%s.%N) - $start" | bc)"
+    if [ "$f" -ne 0 ]; then
+        grep -v -E '^\[ (RUN|      OK)' "$log" | tail -n 40
+    fi
+    grep -E '^(skip |\[  SKIPPED \] )' "$log" | sort -u | sed 's/^/    /'
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
