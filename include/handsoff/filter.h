@@ -21,6 +21,9 @@ typedef enum {
 /* "none", "highest", "handsoff". */
 ho_status ho_filter_rule_from_text(const char *text, ho_filter_rule *rule);
 
+/* Whether the rule can be applied to N images: known before any image is made. */
+ho_status ho_filter_check(ho_filter_rule rule, double fraction, int64_t N);
+
 /* The kept of N images, as ascending numbers in `kept` (room for N). Equal scores are ordered by number. */
 ho_status ho_filter_scores(ho_filter_rule rule, double fraction, const float *score, int64_t N, int64_t *kept,
                            int64_t *n_kept);

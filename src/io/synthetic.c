@@ -122,6 +122,7 @@ static ho_status open_shard(ho_synthetic_file *file, int64_t number) {
     char path[8192];
     ho_store *store = NULL;
     int64_t first = 0;
+    const int64_t expected_first = number * info->shard_size;
     (void)snprintf(path, sizeof path, "%s%s", file->folder, file->shards[number]);
     const int64_t left = info->n_generated - number * info->shard_size;
     const int64_t rows = left < info->shard_size ? left : info->shard_size;
@@ -150,9 +151,9 @@ static ho_status open_shard(ho_synthetic_file *file, int64_t number) {
         }
     }
     HO_TRY_DONE(ho_store_read_rows(store, "index", 0, 1, &first));
-    if (first != number * info->shard_size) {
+    if (first != expected_first) {
         status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "%s: begins with sample %lld; right is %lld", path,
-                         (long long)first, (long long)(number * info->shard_size));
+                         (long long)first, (long long)expected_first);
     }
 done:
     if (status != HO_OK) {
@@ -233,7 +234,10 @@ static ho_status read_kept(ho_synthetic_file *file, ho_synthetic *set) {
 ho_status ho_synthetic_read(const char *path, ho_synthetic *set) {
     ho_synthetic_file *file = NULL;
     memset(set, 0, sizeof *set);
-    HO_TRY(ho_synthetic_open(path, &file));
+    ho_status status = ho_synthetic_open(path, &file);
+    if (status != HO_OK || file == NULL) {
+        return status;
+    }
     ho_synthetic_info *info = &file->info;
     const size_t pixels = (size_t)(info->n_kept * info->height * info->width);
     set->n = info->n_kept;
@@ -244,10 +248,9 @@ ho_status ho_synthetic_read(const char *path, ho_synthetic *set) {
     set->class_names = info->class_names;
     info->class_names = NULL;
     set->images = malloc(pixels * 3 + 1);
-    set->labels = malloc(pixels + 1);
+    set->labels = calloc(pixels + 1, 1);
     set->scores = malloc(sizeof(float) * (size_t)(set->n + 1));
     set->index = malloc(sizeof(int64_t) * (size_t)(set->n + 1));
-    ho_status status = HO_OK;
     if (set->images == NULL || set->labels == NULL || set->scores == NULL || set->index == NULL) {
         status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "%s: no memory for %lld images of %d x %d", path,
                          (long long)set->n, set->height, set->width);

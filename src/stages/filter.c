@@ -33,6 +33,11 @@ static int by_score(const void *a, const void *b) {
 /* Positions [first, end) of the images sorted by score that stay. */
 static ho_status kept_slice(ho_filter_rule rule, double fraction, int64_t N, int64_t *first, int64_t *end) {
     const int64_t n = rule == HO_FILTER_NONE ? 0 : (int64_t)((double)N * fraction);
+    if (!(fraction >= 0 && fraction < 1) || N < 1) {
+        HO_FAIL(HO_ECONFIG,
+                "a filter of fraction %g over %lld images; right are 0 <= fraction < 1 and at least one image",
+                fraction, (long long)N);
+    }
     *first = 0;
     *end = N - n;
     if (rule == HO_FILTER_HANDSOFF && n > 0) {
@@ -49,14 +54,14 @@ static ho_status kept_slice(ho_filter_rule rule, double fraction, int64_t N, int
     return HO_OK;
 }
 
+ho_status ho_filter_check(ho_filter_rule rule, double fraction, int64_t N) {
+    int64_t first = 0, end = 0;
+    return kept_slice(rule, fraction, N, &first, &end);
+}
+
 ho_status ho_filter_scores(ho_filter_rule rule, double fraction, const float *score, int64_t N, int64_t *kept,
                            int64_t *n_kept) {
     int64_t first = 0, end = 0;
-    if (!(fraction >= 0 && fraction < 1) || N < 1) {
-        HO_FAIL(HO_ECONFIG,
-                "a filter of fraction %g over %lld images; right are 0 <= fraction < 1 and at least one image",
-                fraction, (long long)N);
-    }
     HO_TRY(kept_slice(rule, fraction, N, &first, &end));
     scored *order = malloc(sizeof *order * (size_t)N);
     uint8_t *stays = calloc((size_t)N, 1);

@@ -6,6 +6,7 @@
 
 #include "handsoff/dataset.h"
 #include "head_training.h"
+#include "outputs.h"
 #include "stages.h"
 
 enum { FEATURE_BATCH = 8, CHECKPOINT_SECONDS = 60 };
@@ -26,7 +27,8 @@ static void list_inputs(ho_run *run, const char *inputs[N_INPUTS]) {
 static bool head_is_current(ho_run *run, const char *path, const char **why) {
     const char *inputs[N_INPUTS];
     list_inputs(run, inputs);
-    return ho_run_is_current(run, path, STAGE, N_KEYS, KEYS, N_INPUTS, inputs, why);
+    return ho_run_is_current(run, path, STAGE, N_KEYS, KEYS, N_INPUTS, inputs, why) &&
+           ho_output_survives_force(run, STAGE, path);
 }
 
 static ho_status current(ho_run *run, bool *is_current, const char **why) {
