@@ -51,6 +51,7 @@ struct gc_case {
     double gain;      /* 0 counts as 1 */
     double kinks;     /* allowed fraction of skipped elements, 0 for smooth operations */
     const void *user; /* options for build and reference */
+    double cancels;   /* size of the terms of a gradient that cancel, where it exceeds the gradient; 0: none */
 };
 
 /* Runs all cases; a failing one fails the running cmocka test. No cases, or nothing compared, is a failure. */
