@@ -64,6 +64,10 @@ ho_status ho_store_visit_attributes(ho_store *store, ho_store_attribute_visitor 
 typedef ho_status (*ho_store_visitor)(void *user, const char *name, const ho_store_info *info);
 ho_status ho_store_visit(ho_store *store, ho_store_visitor visit, void *user);
 
+/* Calls visit for every list of strings, in name order: those are not among the data sets of ho_store_visit. */
+typedef ho_status (*ho_strings_visitor)(void *user, const char *name, int64_t n);
+ho_status ho_store_visit_strings(ho_store *store, ho_strings_visitor visit, void *user);
+
 /* The parameters of a network, each under prefix + its name, in file order. Loading demands every tensor and its exact
  * shape; what is missing or differs is named, with both shapes. */
 ho_status ho_store_write_params(ho_store *store, const char *prefix, ho_params *params);

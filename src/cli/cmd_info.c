@@ -42,12 +42,21 @@ static ho_status print_set(void *user, const char *name, const ho_store_info *in
     return HO_OK;
 }
 
+static ho_status print_strings(void *user, const char *name, int64_t n) {
+    totals *sum = user;
+    printf("  %-48s text (%lld)\n", name, (long long)n);
+    ++sum->n_sets;
+    sum->n_values += n;
+    return HO_OK;
+}
+
 static ho_status print_store(ho_store *store) {
     totals sum = {0, 0};
     printf("%s\n\nattributes\n", ho_store_path(store));
     HO_TRY(ho_store_visit_attributes(store, print_attribute, NULL));
     printf("\ndata sets\n");
     HO_TRY(ho_store_visit(store, print_set, &sum));
+    HO_TRY(ho_store_visit_strings(store, print_strings, &sum));
     printf("\n%d data sets, %lld values\n", sum.n_sets, sum.n_values);
     return HO_OK;
 }

@@ -19,7 +19,7 @@ static ho_status image_tensor(ho_context *context, const ho_image *image, ho_ten
     return status;
 }
 
-static ho_status print_distance(const char *weights, const ho_image images[2]) {
+static ho_status print_distance(const char *weights, const ho_image images[2], char **names) {
     ho_device *device = NULL;
     ho_context *context = NULL;
     ho_perceptual *net = NULL;
@@ -31,7 +31,11 @@ static ho_status print_distance(const char *weights, const ho_image images[2]) {
     HO_TRY_DONE(ho_perceptual_load(device, weights, &net));
     HO_TRY_DONE(image_tensor(context, &images[0], &a));
     HO_TRY_DONE(image_tensor(context, &images[1], &b));
-    HO_TRY_DONE(ho_lpips(context, net, a, b, &distance));
+    status = ho_lpips(context, net, a, b, &distance);
+    if (status != HO_OK) {
+        ho_fail_context(status, "%s and %s", names[0], names[1]);
+        goto done;
+    }
     HO_TRY_DONE(ho_tensor_scalar(context, distance, &value));
     printf("%.6f\n", value);
 done:
@@ -60,7 +64,7 @@ ho_status ho_cmd_lpips(const char *name, int argc, char **argv) {
                     argv[0], images[0].width, images[0].height, argv[1], images[1].width, images[1].height);
         goto done;
     }
-    status = print_distance(weights, images);
+    status = print_distance(weights, images, argv);
 done:
     ho_image_free(&images[0]);
     ho_image_free(&images[1]);

@@ -1,4 +1,4 @@
-/* All attributes of a store's root, as text, for people who look at a file. */
+/* What ho_store_visit leaves out: attributes of the root and lists of strings, for people who look at a file. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,5 +73,37 @@ ho_status ho_store_visit_attributes(ho_store *store, ho_store_attribute_visitor 
         state.status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "%s: cannot list the attributes", ho_store_path(store));
     }
     free(state.text);
+    return state.status;
+}
+
+typedef struct {
+    ho_strings_visitor visit;
+    void *user;
+    ho_status status;
+} visiting_strings;
+
+static herr_t visit_strings(hid_t root, const char *name, const H5O_info_t *facts, void *user) {
+    visiting_strings *state = user;
+    if (facts->type != H5O_TYPE_DATASET) {
+        return 0;
+    }
+    const hid_t set = H5Dopen2(root, name, H5P_DEFAULT);
+    const hid_t type = set < 0 ? H5I_INVALID_HID : H5Dget_type(set),
+                space = set < 0 ? H5I_INVALID_HID : H5Dget_space(set);
+    if (type >= 0 && space >= 0 && H5Tget_class(type) == H5T_STRING) {
+        state->status = state->visit(state->user, name, (int64_t)H5Sget_simple_extent_npoints(space));
+    }
+    ho_h5_release(space);
+    ho_h5_release(type);
+    ho_h5_release(set);
+    return state->status == HO_OK ? 0 : 1;
+}
+
+ho_status ho_store_visit_strings(ho_store *store, ho_strings_visitor visit, void *user) {
+    HO_TRY(ho_store_usable(store, false));
+    visiting_strings state = {visit, user, HO_OK};
+    if (H5Ovisit(store->file, H5_INDEX_NAME, H5_ITER_INC, visit_strings, &state) < 0) {
+        return HO_H5_FAIL(store, NULL, "cannot list the data sets");
+    }
     return state.status;
 }
