@@ -27,8 +27,8 @@ static void free_taps(taps *t) {
 static ho_status make_taps(int from, int to, taps *t) {
     const double scale = (double)from / to, support = scale > 1.0 ? scale : 1.0;
     t->most = (int)ceil(support) * 2 + 1;
-    t->first = malloc((size_t)to * sizeof *t->first);
-    t->n = malloc((size_t)to * sizeof *t->n);
+    t->first = calloc((size_t)to, sizeof *t->first);
+    t->n = calloc((size_t)to, sizeof *t->n);
     t->weight = calloc((size_t)to * (size_t)t->most, sizeof *t->weight);
     double *exact = malloc((size_t)t->most * sizeof *exact);
     if (t->first == NULL || t->n == NULL || t->weight == NULL || exact == NULL) {

@@ -94,32 +94,31 @@ const char *ho_store_shape_text(char text[HO_SHAPE_TEXT], int rank, const int64_
 /* ---- life of a file -------------------------------------------------------------------------------------------------
  */
 
-static ho_status new_store(const char *path, bool writing, ho_store **store) {
-    ho_h5_quiet();
-    *store = NULL;
-    ho_store *made = calloc(1, sizeof *made);
-    const size_t size = strlen(path) + 32;
-    char *own_path = malloc(size);
-    char *temporary = writing ? malloc(size) : NULL;
-    if (made == NULL || own_path == NULL || (writing && temporary == NULL)) {
-        free(made);
-        free(own_path);
-        free(temporary);
-        HO_FAIL(HO_EMEMORY, "%s: no memory to open the file", path);
-    }
-    snprintf(own_path, size, "%s", path);
-    if (writing) {
-        snprintf(temporary, size, "%s.tmp.%ld", path, (long)getpid());
-    }
-    *made = (ho_store){-1, writing, false, own_path, temporary};
-    *store = made;
-    return HO_OK;
-}
-
 static void free_store(ho_store *store) {
     free(store->path);
     free(store->temporary);
     free(store);
+}
+
+static ho_store *new_store(const char *path, bool writing) {
+    ho_store *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return NULL;
+    }
+    const size_t size = strlen(path) + 32;
+    made->file = -1;
+    made->writing = writing;
+    made->path = malloc(size);
+    made->temporary = writing ? malloc(size) : NULL;
+    if (made->path == NULL || (writing && made->temporary == NULL)) {
+        free_store(made);
+        return NULL;
+    }
+    snprintf(made->path, size, "%s", path);
+    if (writing) {
+        snprintf(made->temporary, size, "%s.tmp.%ld", path, (long)getpid());
+    }
+    return made;
 }
 
 static hid_t access_properties(void) {
@@ -154,21 +153,26 @@ static ho_status check_readable(const char *path) {
 }
 
 ho_status ho_store_open(const char *path, ho_store **store) {
-    HO_TRY(new_store(path, false, store));
-    ho_status status = check_readable(path);
-    if (status == HO_OK) {
-        const hid_t access = access_properties();
-        (*store)->file = H5Fopen(path, H5F_ACC_RDONLY, access);
-        if ((*store)->file < 0) {
-            status = HO_H5_FAIL(*store, NULL, "cannot open the HDF5 file (incomplete or damaged?)");
-        }
-        ho_h5_release(access);
+    *store = NULL;
+    ho_h5_quiet();
+    HO_TRY(check_readable(path));
+    ho_store *made = new_store(path, false);
+    if (made == NULL) {
+        HO_FAIL(HO_EMEMORY, "%s: no memory to open the file", path);
     }
+    const hid_t access = access_properties();
+    made->file = H5Fopen(path, H5F_ACC_RDONLY, access);
+    ho_status status = HO_OK;
+    if (made->file < 0) { /* before the next HDF5 call, which would forget the reason */
+        status = HO_H5_FAIL(made, NULL, "cannot open the HDF5 file (incomplete or damaged?)");
+    }
+    ho_h5_release(access);
     if (status != HO_OK) {
-        free_store(*store);
-        *store = NULL;
+        free_store(made);
+        return status;
     }
-    return status;
+    *store = made;
+    return HO_OK;
 }
 
 static ho_status check_writable(const ho_store *store) {
@@ -185,26 +189,34 @@ static ho_status check_writable(const ho_store *store) {
     return HO_OK;
 }
 
-ho_status ho_store_create(const char *path, ho_store **store) {
-    HO_TRY(new_store(path, true, store));
-    ho_status status = check_writable(*store);
-    if (status == HO_OK) {
-        const hid_t access = access_properties();
-        const hid_t creation = H5Pcreate(H5P_FILE_CREATE);
-        H5Pset_obj_track_times(creation, false); /* equal content gives equal bytes */
-        (*store)->file = H5Fcreate((*store)->temporary, H5F_ACC_TRUNC, creation, access);
-        if ((*store)->file < 0) {
-            status = HO_H5_FAIL(*store, NULL, "cannot create the HDF5 file");
-            unlink((*store)->temporary);
-        }
-        ho_h5_release(creation);
-        ho_h5_release(access);
-    }
+static ho_status create_file(ho_store *store) {
+    HO_TRY(check_writable(store));
+    const hid_t access = access_properties(), creation = H5Pcreate(H5P_FILE_CREATE);
+    H5Pset_obj_track_times(creation, false); /* equal content gives equal bytes */
+    store->file = H5Fcreate(store->temporary, H5F_ACC_TRUNC, creation, access);
+    const ho_status status = store->file < 0 ? HO_H5_FAIL(store, NULL, "cannot create the HDF5 file") : HO_OK;
+    ho_h5_release(creation);
+    ho_h5_release(access);
     if (status != HO_OK) {
-        free_store(*store);
-        *store = NULL;
+        unlink(store->temporary);
     }
     return status;
+}
+
+ho_status ho_store_create(const char *path, ho_store **store) {
+    *store = NULL;
+    ho_h5_quiet();
+    ho_store *made = new_store(path, true);
+    if (made == NULL) {
+        HO_FAIL(HO_EMEMORY, "%s: no memory to write the file", path);
+    }
+    const ho_status status = create_file(made);
+    if (status != HO_OK) {
+        free_store(made);
+        return status;
+    }
+    *store = made;
+    return HO_OK;
 }
 
 /* Points HDF5's file descriptor at memory. What the disk refused stays in HDF5's cache, and closing would try to write

@@ -222,8 +222,8 @@ static ho_status check_matches(const ho_store *store, const char *name, const ho
 }
 
 ho_status ho_store_read(ho_store *store, const char *name, ho_dtype dtype, int rank, const int64_t *dim, void *host) {
-    hid_t set;
-    ho_store_info info;
+    hid_t set = -1;
+    ho_store_info info = {HO_U8, 0, {0}};
     HO_TRY(open_set(store, name, &set, &info));
     ho_status status = check_matches(store, name, &info, dtype, rank, dim);
     bool empty = false;
@@ -278,16 +278,16 @@ static ho_status move_rows(ho_store *store, const char *name, hid_t set, const h
 
 ho_status ho_store_write_rows(ho_store *store, const char *name, int64_t first, int64_t n, const void *host) {
     HO_TRY(ho_store_usable(store, true));
-    hid_t set;
-    ho_store_info info;
+    hid_t set = -1;
+    ho_store_info info = {HO_U8, 0, {0}};
     HO_TRY(open_set(store, name, &set, &info));
     const ho_status status = move_rows(store, name, set, &info, &(row_job){first, n, NULL, host});
     return close_written(store, name, set, status);
 }
 
 ho_status ho_store_read_rows(ho_store *store, const char *name, int64_t first, int64_t n, void *host) {
-    hid_t set;
-    ho_store_info info;
+    hid_t set = -1;
+    ho_store_info info = {HO_U8, 0, {0}};
     HO_TRY(open_set(store, name, &set, &info));
     const ho_status status = move_rows(store, name, set, &info, &(row_job){first, n, host, NULL});
     ho_h5_release(set);

@@ -18,8 +18,47 @@ static hid_t half_type(void) {
     return type;
 }
 
-/* float <-> half in HDF5's conversion buffer, in place; round to nearest even. HDF5 1.10's own conversion halves values
- * that round up from the largest subnormal to the smallest normal number, and is slower. */
+/* Rounds to nearest even. Normal numbers: the exponent's bias changes from 127 to 15 and 13 mantissa bits are rounded
+ * off, all in whole numbers, so that a carry runs into the exponent as it should. Subnormal halves are multiples of
+ * 2^-24: adding 0.5 makes the float unit round to just that. */
+static uint16_t to_half(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+    uint32_t half;
+    if (magnitude > 0x7f800000u) {
+        half = 0x7e00; /* NaN */
+    } else if (magnitude >= 0x477ff000u) {
+        half = 0x7c00; /* 65520 and more: infinity */
+    } else if (magnitude >= 0x38800000u) {
+        half = (magnitude - (112u << 23) + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
+    } else {
+        float shifted;
+        memcpy(&shifted, &magnitude, sizeof shifted);
+        shifted += 0.5f;
+        memcpy(&half, &shifted, sizeof half);
+        half -= 0x3f000000u; /* the bits of 0.5f */
+    }
+    return (uint16_t)(sign | half);
+}
+
+static float from_half(uint16_t half) {
+    const uint32_t exponent = half >> 10 & 31u, mantissa = half & 1023u;
+    uint32_t bits;
+    float value;
+    if (exponent == 0) {
+        value = (float)mantissa * 0x1p-24f;
+        memcpy(&bits, &value, sizeof bits);
+    } else {
+        bits = (exponent == 31 ? 255u : exponent + 112u) << 23 | mantissa << 13;
+    }
+    bits |= (uint32_t)(half & 0x8000u) << 16;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* float <-> half in HDF5's conversion buffer, in place. HDF5 1.10's own conversion halves values that round up from the
+ * largest subnormal to the smallest normal number, and is slower. */
 static herr_t convert_half(hid_t from, hid_t to, H5T_cdata_t *data, size_t n, size_t stride, size_t background_stride,
                            void *buffer, void *background, hid_t properties) {
     (void)to, (void)background_stride, (void)background, (void)properties;
@@ -28,20 +67,19 @@ static herr_t convert_half(hid_t from, hid_t to, H5T_cdata_t *data, size_t n, si
         return 0;
     }
     char *bytes = buffer;
-    const size_t half_step = stride != 0 ? stride : sizeof(_Float16);
-    const size_t float_step = stride != 0 ? stride : sizeof(float);
-    _Float16 half;
+    uint16_t half;
     float single;
-    if (H5Tget_size(from) == sizeof(float)) {
+    const size_t half_step = stride != 0 ? stride : sizeof half, float_step = stride != 0 ? stride : sizeof single;
+    if (H5Tget_size(from) == sizeof single) {
         for (size_t i = 0; i < n; i++) {
             memcpy(&single, bytes + i * float_step, sizeof single);
-            half = (_Float16)single;
+            half = to_half(single);
             memcpy(bytes + i * half_step, &half, sizeof half);
         }
     } else {
         for (size_t i = n; i-- > 0;) { /* the results are larger: from the end, so that none covers a value to come */
             memcpy(&half, bytes + i * half_step, sizeof half);
-            single = (float)half;
+            single = from_half(half);
             memcpy(bytes + i * float_step, &single, sizeof single);
         }
     }

@@ -164,7 +164,10 @@ static void write_jpeg(const ho_image *image, bool cmyk) {
             memcpy(row + 4 * (size_t)x, from + 3 * (size_t)x, 3); /* inverted inks, as Adobe does; black is 255: none */
             row[4 * x + 3] = 255;
         }
-        JSAMPROW rows[1] = {cmyk ? row : (uint8_t *)(uintptr_t)from};
+        if (!cmyk) {
+            memcpy(row, from, (size_t)image->width * (size_t)image->channels);
+        }
+        JSAMPROW rows[1] = {row};
         jpeg_write_scanlines(&jpeg, rows, 1);
     }
     jpeg_finish_compress(&jpeg);
