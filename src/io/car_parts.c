@@ -194,18 +194,18 @@ static ho_status read_parts(reader *r, const json_t *root) {
 static ho_status paint_part(const reader *r, const part *p, const ho_framing *framing, uint8_t *label) {
     for (size_t k = 0; k < json_array_size(p->polygons); k++) {
         const json_t *polygon = json_array_get(p->polygons, k);
-        const int n = (int)(json_array_size(polygon) / 2);
-        double *points = malloc(sizeof *points * 2 * (size_t)n);
+        const size_t n = json_array_size(polygon) / 2;
+        double *points = calloc(n, 2 * sizeof *points);
         if (points == NULL) {
-            HO_FAIL(HO_EMEMORY, "%s: no memory for a polygon of %d points", r->file, n);
+            HO_FAIL(HO_EMEMORY, "%s: no memory for a polygon of %zu points", r->file, n);
         }
-        for (int i = 0; i < n; i++) {
-            const double x = json_number_value(json_array_get(polygon, (size_t)(2 * i)));
-            const double y = json_number_value(json_array_get(polygon, (size_t)(2 * i + 1)));
+        for (size_t i = 0; i < n; i++) {
+            const double x = json_number_value(json_array_get(polygon, 2 * i));
+            const double y = json_number_value(json_array_get(polygon, 2 * i + 1));
             points[2 * i] = (x - framing->x0) * framing->scale_x;
             points[2 * i + 1] = (y - framing->y0) * framing->scale_y;
         }
-        const ho_status status = ho_polygon_fill(label, r->size, r->size, n, points, (uint8_t)p->class);
+        const ho_status status = ho_polygon_fill(label, r->size, r->size, (int)n, points, (uint8_t)p->class);
         free(points);
         HO_TRY(status);
     }
@@ -253,7 +253,7 @@ static ho_status fill_split(const reader *r, ho_split *split) {
     ho_status status = HO_OK;
     int next = 0; /* parts are sorted by image */
     for (int i = 0; i < r->n_pictures && status == HO_OK; i++) {
-        ho_framing framing;
+        ho_framing framing = {0};
         names[i] = r->pictures[i].name;
         status = read_photo(r, i, split, &framing);
         for (; next < r->n_parts && r->parts[next].image == i && status == HO_OK; next++) {

@@ -33,6 +33,25 @@ static ho_status read_photo(const char *folder, const char *name, int size, ho_a
     return status;
 }
 
+static ho_status read_entries(const char *folder, int n, struct dirent *const *entries, ho_aspect aspect,
+                              ho_split *split) {
+    const int64_t bytes = (int64_t)split->height * split->width * 3;
+    const char **names = calloc((size_t)n + 1, sizeof *names);
+    if (names == NULL) {
+        HO_FAIL(HO_EMEMORY, "folder %s: no memory for %d names", folder, n);
+    }
+    ho_status status = HO_OK;
+    for (int i = 0; i < n && status == HO_OK; i++) {
+        names[i] = entries[i]->d_name;
+        status = read_photo(folder, names[i], split->width, aspect, split->images + i * bytes);
+    }
+    if (status == HO_OK) {
+        status = ho_strings_copy(n, names, &split->names);
+    }
+    free(names);
+    return status;
+}
+
 ho_status ho_photo_folder_read(const char *folder, int size, ho_aspect aspect, ho_split *split) {
     memset(split, 0, sizeof *split);
     struct dirent **entries = NULL;
@@ -42,20 +61,13 @@ ho_status ho_photo_folder_read(const char *folder, int size, ho_aspect aspect, h
                 strerror(errno));
     }
     ho_status status = HO_OK;
-    const char **names = calloc((size_t)n + 1, sizeof *names);
     if (n == 0) {
         status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "folder %s: no PNG or JPEG file in it", folder);
-    } else if (names == NULL) {
-        status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "folder %s: no memory for %d names", folder, n);
     } else {
         status = ho_split_new(&(ho_split_shape){.n = n, .size = size}, split);
     }
-    for (int i = 0; i < n && status == HO_OK; i++) {
-        names[i] = entries[i]->d_name;
-        status = read_photo(folder, names[i], size, aspect, split->images + (int64_t)i * size * size * 3);
-    }
     if (status == HO_OK) {
-        status = ho_strings_copy(n, names, &split->names);
+        status = read_entries(folder, n, entries, aspect, split);
     }
     if (status != HO_OK) {
         ho_split_free(split);
@@ -64,6 +76,5 @@ ho_status ho_photo_folder_read(const char *folder, int size, ho_aspect aspect, h
         free(entries[i]);
     }
     free(entries);
-    free(names);
     return status;
 }

@@ -145,7 +145,8 @@ static void paint_mouth(const toy_face *face, toy_point p, float edge, toy_sampl
 
 void toy_paint_features(const toy_face *face, toy_point p, float edge, toy_sample *sample) {
     paint_nose(face, p, edge, sample);
-    for (float side = -1.0F; side < 2.0F; side += 2.0F) {
+    for (int k = 0; k < 2; k++) {
+        const float side = k == 0 ? -1.0F : 1.0F;
         paint_eye(face, side, p, edge, sample);
         paint_brow(face, side, p, edge, sample);
     }

@@ -43,15 +43,14 @@ static toy_colour jitter(dice *d, toy_colour c, float amount) {
 
 /* Hue in turns, saturation, value. */
 static toy_colour hsv(float hue, float saturation, float value) {
-    toy_colour c;
-    float *channel[3] = {&c.r, &c.g, &c.b};
+    float channel[3];
     for (int i = 0; i < 3; i++) {
         float h = hue + (float)i * (2.0F / 3.0F);
         h -= floorf(h);
         const float ramp = clampf(fabsf(h * 6.0F - 3.0F) - 1.0F, 0.0F, 1.0F);
-        *channel[i] = value * (1.0F - saturation * (1.0F - ramp));
+        channel[i] = value * (1.0F - saturation * (1.0F - ramp));
     }
-    return c;
+    return (toy_colour){channel[0], channel[1], channel[2]};
 }
 
 static void draw_wall(dice *d, toy_wall *wall) {

@@ -1,4 +1,5 @@
 /* import-data: whatever the images come from, runs/NAME/dataset.h5 holds them in one layout (dataset.h). */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,21 +49,19 @@ static ho_status list_inputs(ho_run *run, input_list *inputs) {
     return HO_OK;
 }
 
+/* Face i is called "toy_face SEED/NUMBER". */
 static ho_status name_toy_faces(uint64_t seed, uint64_t first, ho_split *split) {
     enum { WIDTH = 56 };
-    const size_t n = (size_t)split->n;
-    char *text = malloc(n * WIDTH);
-    const char **names = malloc(n * sizeof *names);
-    ho_status status = HO_OK;
+    char(*text)[WIDTH] = calloc((size_t)split->n, sizeof *text);
+    const char **names = calloc((size_t)split->n, sizeof *names);
+    ho_status status;
     if (text == NULL || names == NULL) {
-        status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "no memory for %zu names", n);
-    }
-    for (size_t i = 0; i < n && status == HO_OK; i++) {
-        names[i] = text + i * WIDTH;
-        snprintf(text + i * WIDTH, WIDTH, "toy_face %llu/%llu", (unsigned long long)seed,
-                 (unsigned long long)(first + i));
-    }
-    if (status == HO_OK) {
+        status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "no memory for %d names", split->n);
+    } else {
+        for (int i = 0; i < split->n; i++) {
+            names[i] = text[i];
+            snprintf(text[i], WIDTH, "toy_face %" PRIu64 "/%" PRIu64, seed, first + (uint64_t)i);
+        }
         status = ho_strings_copy(split->n, names, &split->names);
     }
     free(names);
