@@ -62,7 +62,7 @@ static uint8_t rounded(int32_t sum) {
 }
 
 static void shrink_columns(const ho_image *from, const taps *t, ho_image *to) {
-    const int channels = from->channels;
+    const int channels = from->channels == 1 ? 1 : 3;
     for (int y = 0; y < to->height; y++) {
         const uint8_t *row = from->pixels + (size_t)y * from->width * channels;
         uint8_t *out = to->pixels + (size_t)y * to->width * channels;
