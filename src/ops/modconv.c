@@ -227,12 +227,13 @@ static ho_status backward_demodulation(ho_context *context, const modconv_saved 
 /* g_c and what follows from the sums over pixels: the gradients of bias and strength, and e (N, O). */
 static ho_status backward_epilogue(ho_context *context, const modconv_saved *s, ho_real *g_c, ho_real *e) {
     ho_stream stream = ho_context_stream(context);
-    ho_k_epilogue_gradients g = {.through_d = s->args.demodulate ? e : NULL};
+    ho_k_epilogue_gradients g = {0};
     ho_real *scratch, *sums;
     HO_TRY(ho_scratch(context, ho_k_epilogue_scratch(&s->epilogue), &scratch));
     HO_TRY(ho_scratch(context, 3 * s->epilogue.N * s->epilogue.O, &sums));
     HO_TRY(ho_k_epilogue_backward(stream, &s->epilogue, s->y->data, s->y->grad, g_c, scratch, sums));
     HO_TRY(ho_grad_target(context, s->args.bias, &g.g_b, &g.accumulate_b));
+    g.through_d = s->args.demodulate ? e : NULL;
     if (s->args.noise != NULL) {
         HO_TRY(ho_grad_target(context, s->args.strength, &g.g_strength, &g.accumulate_strength));
     }

@@ -115,7 +115,8 @@ static void reference(const gc_case *c, const double *const *x, double *y) {
     free(t);
 }
 
-static const ho_act LRELU2 = {HO_LRELU, 0.2, 1.0, 1.0, 1.4142135623730951};
+#define LRELU2                                                                                                         \
+    { HO_LRELU, 0.2, 1.0, 1.0, 1.4142135623730951 }
 
 #define INPUTS(n, h, w, i, o, k)                                                                                       \
     {4, {n, h, w, i}, GC_NORMAL, false}, {2, {n, i}, GC_POSITIVE, false}, {                                            \

@@ -101,7 +101,8 @@ static void poison(gc_state *s) {
 /* Inputs and one run of the operation, in a context that was just reset. */
 static ho_tensor *run_operation(gc_state *s, ho_tensor **x) {
     ho_tensor *y = NULL;
-    for (int i = 0; i < s->c->n_inputs; ++i) {
+    for (int i = 0; i < s->c->n_inputs;
+         ++i) { /* NOLINT(clang-analyzer-unix.Malloc): n_inputs does not change on the way */
         CHECK_OK(ho_tensor_new(s->context, s->c->input[i].rank, s->c->input[i].dim, &x[i]));
         x[i]->needs_grad = !s->c->input[i].no_grad;
         upload(s, x[i], s->x[i]);
@@ -211,7 +212,7 @@ static void check_gradients(gc_state *s, double *const *want, bool *const *kink,
     upload(s, seed, s->r);
     CHECK_OK(ho_backward_seed(s->context, y, seed));
     for (int i = 0; i < s->c->n_inputs; ++i) {
-        if (!s->c->input[i].no_grad) {
+        if (want[i] != NULL) {
             check_input_gradient(s, i, want[i], kink[i], x[i], twice ? 1.5 : 1.0);
         }
     }

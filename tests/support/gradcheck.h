@@ -37,7 +37,7 @@ typedef struct {
 } gc_input;
 
 typedef struct gc_case gc_case;
-struct gc_case {
+struct gc_case { /* NOLINT(clang-analyzer-optin.performance.Padding): in reading order */
     const char *name;
     /* Calls the operation under test on tensors of the inputs' shapes. */
     ho_status (*build)(ho_context *context, const gc_case *c, ho_tensor *const *x, ho_tensor **y);
