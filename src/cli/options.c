@@ -150,7 +150,7 @@ static ho_status list_seeds(const char *option, const char *text, int64_t *n_see
 ho_status ho_option_seeds(const char *option, const char *text, int64_t *n_seeds, uint32_t **seeds) {
     *seeds = NULL;
     HO_TRY(list_seeds(option, text, n_seeds, NULL));
-    *seeds = malloc((size_t)*n_seeds * sizeof **seeds);
+    *seeds = calloc((size_t)*n_seeds + 1, sizeof **seeds);
     if (*seeds == NULL) {
         HO_FAIL(HO_EMEMORY, "no memory for %lld seeds", (long long)*n_seeds);
     }

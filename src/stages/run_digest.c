@@ -16,19 +16,20 @@ static ho_digest *find_digest(ho_run *run, const char *path) {
     return NULL;
 }
 
-static ho_status add_digest(ho_run *run, const char *path, ho_digest **added) {
+/* A new entry without a digest; NULL without memory. */
+static ho_digest *add_digest(ho_run *run, const char *path) {
     ho_digest *grown = realloc(run->digest, ((size_t)run->n_digests + 1) * sizeof *grown);
+    if (grown == NULL) {
+        return NULL;
+    }
+    run->digest = grown;
     char *copy = strdup(path);
-    if (grown != NULL) {
-        run->digest = grown;
+    if (copy == NULL) {
+        return NULL;
     }
-    if (grown == NULL || copy == NULL) {
-        free(copy);
-        HO_FAIL(HO_EMEMORY, "no memory for the digest of %s", path);
-    }
-    *added = &grown[run->n_digests++];
-    **added = (ho_digest){.path = copy, .size = -1};
-    return HO_OK;
+    ho_digest *added = &grown[run->n_digests++];
+    *added = (ho_digest){.path = copy, .size = -1};
+    return added;
 }
 
 static ho_status file_digest(ho_run *run, const char *path, const struct stat *about, char hex[65]) {
@@ -39,7 +40,10 @@ static ho_status file_digest(ho_run *run, const char *path, const struct stat *a
         char fresh[65];
         HO_TRY(ho_file_sha256(path, fresh));
         if (known == NULL) {
-            HO_TRY(add_digest(run, path, &known));
+            known = add_digest(run, path);
+            if (known == NULL) {
+                HO_FAIL(HO_EMEMORY, "no memory for the digest of %s", path);
+            }
         }
         known->size = about->st_size;
         known->mtime_ns = mtime_ns;

@@ -11,7 +11,7 @@ enum { MAX_STAGES = 64 };
 
 static int count(const ho_stage *const *stages) {
     int n = 0;
-    while (stages[n] != NULL && n < MAX_STAGES) {
+    while (n < MAX_STAGES && stages[n] != NULL) {
         ++n;
     }
     return n;

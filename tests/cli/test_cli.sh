@@ -1,7 +1,7 @@
 #!/bin/bash
 # The command line: exit status and message of good and bad commands. Usage: test_cli.sh PATH/TO/handsoff
 # A case fails on a wrong exit status, a missing part of the message, an error of other than one line, or text on stdout
-# beside an error. Prints 'N passed, N failed, N skipped'.
+# beside an error. Prints 'ok', 'not ok' or 'skip' and the command for each case.
 set -u
 program=$(realpath "${1:-bin/handsoff}")
 repository=$(realpath "$(dirname "$0")/../..")
@@ -13,9 +13,9 @@ cd "$work" || exit 1
 unset HANDSOFF_DATA
 passed=0 failed=0 skipped=0
 
-pass() { passed=$((passed + 1)); }
-fail() { failed=$((failed + 1)); echo "FAILED: $*"; }
-skip() { skipped=$((skipped + 1)); echo "skipped: $*"; }
+pass() { passed=$((passed + 1)); echo "ok ${1:-}"; }
+fail() { failed=$((failed + 1)); echo "not ok $*"; }
+skip() { skipped=$((skipped + 1)); echo "skip $*"; }
 
 # good REGEX ARGUMENTS...: status 0, and stdout or stderr matches.
 good() {
@@ -24,7 +24,7 @@ good() {
     local status=$?
     if [ $status -ne 0 ]; then fail "handsoff $*: status $status: $(cat err)"
     elif ! cat out err | grep -qE -e "$want"; then fail "handsoff $*: no '$want' in: $(head -c 2000 out err)"
-    else pass; fi
+    else pass "handsoff $*"; fi
 }
 
 # bad STATUS REGEX ARGUMENTS...: that status; the last line of stderr is the error and matches; it is the only error.
@@ -36,7 +36,7 @@ bad() {
     elif [ "$(grep -c '^handsoff: ' err)" -ne 1 ]; then fail "handsoff $*: not one error message: $(cat err)"
     elif ! tail -n 1 err | grep -qE -e "^handsoff: .*($want)"; then fail "handsoff $*: no '$want' in: $(cat err)"
     elif [ -s out ]; then fail "handsoff $*: text on stdout beside the error: $(head -c 500 out)"
-    else pass; fi
+    else pass "handsoff $*"; fi
 }
 
 cat >ok.yml <<'Y'
@@ -120,7 +120,7 @@ good 'import-data: up to date' run ok.yml --stages import-data
 good 'import-data: config changed: data.n_test was .4., is .5.' import-data ok.yml data.n_test=5
 good 'import-data: forced' import-data ok.yml --force data.n_test=5
 good 'import-data: config changed' import-data ok.yml
-if grep -q '"name": "import-data"' runs/cli/metrics.json; then pass; else fail "metrics.json lacks import-data"; fi
+if grep -q '"name": "import-data"' runs/cli/metrics.json; then pass "metrics.json names the stage"; else fail "metrics.json lacks import-data"; fi
 good 'test/image +u8 +\(4, 16, 16, 3\)' info runs/cli/dataset.h5
 good '^  stage +import-data' info runs/cli/dataset.h5
 good 'data.n_test: 4' info runs/cli/dataset.h5
@@ -128,7 +128,7 @@ size=$(stat -c %s runs/cli/dataset.h5)
 head -c $((size / 2)) runs/cli/dataset.h5 >cut.h5
 : >empty.h5
 bad 1 "cut.h5: .*incomplete or damaged" info cut.h5
-bad 1 "empty.h5 is not an HDF5" info empty.h5
+bad 1 "empty.h5 is empty" info empty.h5
 bad 1 "ok.yml is not an HDF5 file" info ok.yml
 bad 1 "none.h5: .*No such file" info none.h5
 bad 2 "expected one file, found 2" info cut.h5 empty.h5
@@ -160,11 +160,11 @@ bad 1 "cut.h5: .*incomplete or damaged" synth --weights cut.h5 --seeds 1 --out d
 bad 1 "dataset.h5: .*generator" synth --weights runs/cli/dataset.h5 --seeds 1 --out d
 bad 1 "cannot make folder ok.yml" synth --weights $G --seeds 1 --out ok.yml
 "$program" synth --weights $G --seeds 0-8,11 --trunc=0.7 --out d/e
-if [ "$(ls d/e | wc -l)" -eq 10 ] && [ -s d/e/seed0011.png ]; then pass; else fail "synth: not ten images: $(ls d/e)"; fi
+if [ "$(ls d/e | wc -l)" -eq 10 ] && [ -s d/e/seed0011.png ]; then pass "synth of ten seeds"; else fail "synth: not ten images: $(ls d/e)"; fi
 "$program" synth --weights $G --seeds 3 --trunc 0.7 --out f
-if cmp -s d/e/seed0003.png f/seed0003.png; then pass; else fail "synth: seed 3 differs from run to run"; fi
+if cmp -s d/e/seed0003.png f/seed0003.png; then pass "synth repeats a seed"; else fail "synth: seed 3 differs from run to run"; fi
 "$program" synth --weights $G --seeds 3 --trunc 0.7 --noise none --out g
-if [ -s g/seed0003.png ]; then pass; else fail "synth --noise none wrote nothing"; fi
+if [ -s g/seed0003.png ]; then pass "synth --noise none"; else fail "synth --noise none wrote nothing"; fi
 
 # ---- lpips
 bad 2 "lpips: --weights is missing" lpips f/seed0003.png f/seed0003.png
@@ -190,14 +190,30 @@ fi
 
 # ---- no room
 "$program" help >/dev/full 2>err
-if [ $? -eq 1 ] && grep -q 'cannot write to standard output: No space left' err; then pass; else fail "help >/dev/full: $(cat err)"; fi
+if [ $? -eq 1 ] && grep -q 'cannot write to standard output: No space left' err; then pass "help >/dev/full"; else fail "help >/dev/full: $(cat err)"; fi
+
+# A disk of 64 kB: nothing half-written keeps a name, and what was there before stays.
+cat >full.sh <<'S'
+mkdir disk && mount -t tmpfs -o size=64k none disk || exit 77
+"$1" import-data ok.yml runs_dir=disk data.n_train=4 data.n_test=4 2>err || exit 1
+cp disk/cli/dataset.h5 before.h5
+"$1" import-data ok.yml runs_dir=disk data.size=64 data.n_train=64 data.n_test=64 2>err && exit 2
+cmp before.h5 disk/cli/dataset.h5 || exit 3
+[ "$(ls disk/cli | grep -vc -e '^dataset.h5$' -e '^metrics.json$' -e '^logs$' -e '^checkpoints$')" -eq 0 ] || exit 4
+tail -n 1 err | grep -q '^handsoff: import-data: .*No space left on device' || exit 5
+S
+unshare -rm bash full.sh "$program" 2>/dev/null
+status=$?
+if [ $status -eq 77 ] || ! unshare -rm true 2>/dev/null; then skip "full disk: no tmpfs can be mounted here"
+elif [ $status -eq 0 ]; then pass "full disk"
+else fail "full disk: check $status: $(cat err)"; fi
 
 # ---- interruption: the message says that the same command goes on
 sed 's/kimg: 0/kimg: 1000/' ok.yml >long.yml
 # In its own group, with SIGINT not ignored as background jobs have it.
 timeout -s INT 3 "$program" run long.yml name=long --stages import-data,train-gan >out 2>err
-if grep -q '^handsoff: interrupted: train-gan: .*same command goes on' err; then pass; else fail "interrupted run: $(tail -n 3 err)"; fi
-if [ -z "$(find runs -name '*.part*' -o -name '*.tmp*')" ]; then pass; else fail "unfinished files: $(find runs -name '*.part*' -o -name '*.tmp*')"; fi
+if grep -q '^handsoff: interrupted: train-gan: .*same command goes on' err; then pass "interrupted run"; else fail "interrupted run: $(tail -n 3 err)"; fi
+if [ -z "$(find runs -name '*.part*' -o -name '*.tmp*')" ]; then pass "no unfinished files"; else fail "unfinished files: $(find runs -name '*.part*' -o -name '*.tmp*')"; fi
 
 echo "test_cli: $passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ] && [ $passed -gt 0 ]
