@@ -8,14 +8,13 @@
  */
 #include "loss.h"
 
+#include "real.h"
 #include "segments.h"
 
-#if defined(HO_REAL_DOUBLE) || defined(__CUDACC__)
-#define HO_EXP   exp
+#ifdef HO_REAL_DOUBLE
 #define HO_LOG   log
 #define HO_LOG1P log1p
 #else
-#define HO_EXP   expf
 #define HO_LOG   logf
 #define HO_LOG1P log1pf
 #endif
@@ -50,7 +49,7 @@ HO_KERNEL softplus_partials(int64_t n, int64_t S, ho_real sign, const ho_real *H
         ho_real sum = HO_R(0.0);
         HO_BLOCK_LOOP (i, count) {
             const ho_real t = sign * x[begin + i], positive = t > HO_R(0.0) ? t : HO_R(0.0);
-            sum += positive + HO_LOG1P(HO_EXP(t > HO_R(0.0) ? -t : t));
+            sum += positive + HO_LOG1P(ho_exp(t > HO_R(0.0) ? -t : t));
         }
         sum = ho_block_sum(sum);
         HO_BLOCK_LOOP (one, 1) {
@@ -62,7 +61,7 @@ HO_KERNEL softplus_partials(int64_t n, int64_t S, ho_real sign, const ho_real *H
 HO_KERNEL softplus_backward_kernel(int64_t n, ho_real sign, const ho_real *HO_RESTRICT x,
                                    const ho_real *HO_RESTRICT g_y, ho_real *HO_RESTRICT g_x, bool accumulate) {
     HO_GRID_LOOP (i, n) {
-        const ho_real t = sign * x[i], e = HO_EXP(t > HO_R(0.0) ? -t : t);
+        const ho_real t = sign * x[i], e = ho_exp(t > HO_R(0.0) ? -t : t);
         const ho_real sigmoid = (t > HO_R(0.0) ? HO_R(1.0) : e) / (HO_R(1.0) + e);
         const ho_real g = g_y[0] * sign * sigmoid / (ho_real)n;
         g_x[i] = accumulate ? g_x[i] + g : g;
@@ -123,7 +122,7 @@ HO_KERNEL cross_entropy_partials(ho_cross_entropy_args a, int64_t S, ho_real *HO
                 top = z[k] > top ? z[k] : top;
             }
             for (int64_t k = 0; k < a.K; ++k) {
-                total += HO_EXP(z[k] - top);
+                total += ho_exp(z[k] - top);
             }
             log_sum[r] = top + HO_LOG(total);
             sum += log_sum[r] - z[a.label[r]];
@@ -146,7 +145,7 @@ HO_KERNEL cross_entropy_backward_kernel(ho_cross_entropy_args a, const ho_real *
         for (int64_t k = 0; k < a.K; ++k) {
             ho_real g = HO_R(0.0);
             if (label != IGNORED) {
-                g = share * (HO_EXP(z[k] - log_sum[r]) - (k == label ? HO_R(1.0) : HO_R(0.0)));
+                g = share * (ho_exp(z[k] - log_sum[r]) - (k == label ? HO_R(1.0) : HO_R(0.0)));
             }
             out[k] = accumulate ? out[k] + g : g;
         }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "loss.h"
+#include "real.h"
 #include "segments.h"
 
 #define EPS HO_R(1e-10)
@@ -33,8 +34,8 @@ HO_KERNEL lpips_partials(ho_lpips_args a, int64_t S, ho_real *HO_RESTRICT partia
             const ho_real *HO_RESTRICT f0 = a.f0 + pixel * a.C;
             const ho_real *HO_RESTRICT f1 = a.f1 + pixel * a.C;
             const ho_real *HO_RESTRICT w = a.w;
-            const ho_real norm0 = (ho_real)sqrt(ho_sum_squares(f0, a.C));
-            const ho_real norm1 = (ho_real)sqrt(ho_sum_squares(f1, a.C));
+            const ho_real norm0 = ho_sqrt(ho_sum_squares(f0, a.C));
+            const ho_real norm1 = ho_sqrt(ho_sum_squares(f1, a.C));
             const ho_real scale0 = HO_R(1.0) / (norm0 + EPS), scale1 = HO_R(1.0) / (norm1 + EPS);
             ho_real sum = HO_R(0.0);
             if (w == NULL) {

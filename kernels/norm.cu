@@ -13,11 +13,12 @@
 #include <stddef.h>
 
 #include "philox.h"
+#include "real.h"
 #include "segments.h"
 
 HO_KERNEL inverse_std_kernel(int64_t C, const ho_real *HO_RESTRICT var, ho_real eps, ho_real *HO_RESTRICT inv_std) {
     HO_GRID_LOOP (c, C) {
-        inv_std[c] = HO_R(1.0) / sqrt(var[c] + eps);
+        inv_std[c] = HO_R(1.0) / ho_sqrt(var[c] + eps);
     }
 }
 

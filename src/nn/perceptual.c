@@ -249,7 +249,7 @@ ho_status ho_perceptual_distance(ho_context *context, ho_perceptual *net, const 
 }
 
 ho_status ho_lpips(ho_context *context, ho_perceptual *net, ho_tensor *a, ho_tensor *b, ho_tensor **distance) {
-    ho_taps taps_a, taps_b;
+    ho_taps taps_a = {0}, taps_b = {0};
     HO_TRY(ho_perceptual_features(context, net, a, &taps_a));
     HO_TRY(ho_perceptual_features(context, net, b, &taps_b));
     return ho_perceptual_distance(context, net, &taps_a, &taps_b, distance);
