@@ -63,6 +63,25 @@ static int64_t n_shards(const ho_config *config) {
     return (n + shard - 1) / shard;
 }
 
+/* A whole shard with the right record and number of rows. */
+static bool shard_is_current(ho_run *run, int64_t count, int64_t number, const char **why) {
+    const ho_config *config = ho_run_config(run);
+    const int64_t shard = ho_config_int(config, "generate.shard");
+    const int64_t left = ho_config_int(config, "generate.n") - number * shard, rows = left < shard ? left : shard;
+    const char *inputs[N_INPUTS], *path = shard_path(run, count, number);
+    ho_store *store = NULL;
+    ho_store_info info = {0};
+    list_inputs(run, count, inputs);
+    if (!ho_run_is_current(run, path, STAGE, N_SHARD_KEYS, KEYS, N_INPUTS, inputs, why) ||
+        !ho_output_survives_force(run, STAGE, path) || ho_store_open(path, &store) != HO_OK) {
+        return false;
+    }
+    const bool is_current = ho_store_info_of(store, "index", &info) == HO_OK && info.rank == 1 && info.dim[0] == rows;
+    ho_store_close(store);
+    *why = is_current ? *why : "a shard has another number of images";
+    return is_current;
+}
+
 static bool set_is_current(ho_run *run, int64_t count, const char **why) {
     const char *inputs[N_INPUTS], *path = index_path(run, count);
     list_inputs(run, count, inputs);
@@ -71,8 +90,7 @@ static bool set_is_current(ho_run *run, int64_t count, const char **why) {
         return false;
     }
     for (int64_t i = 0; i < n_shards(ho_run_config(run)); ++i) {
-        if (access(shard_path(run, count, i), F_OK) != 0) {
-            *why = "a shard is missing";
+        if (!shard_is_current(run, count, i, why)) {
             return false;
         }
     }
@@ -91,21 +109,6 @@ static ho_status current(ho_run *run, bool *is_current, const char **why) {
         }
     }
     return HO_OK;
-}
-
-/* A whole shard with the right record and number of rows. */
-static bool shard_is_current(const job *j, const char *path, int64_t rows) {
-    const char *inputs[N_INPUTS], *why = "";
-    ho_store *store = NULL;
-    ho_store_info info = {0};
-    list_inputs(j->run, j->count, inputs);
-    if (!ho_run_is_current(j->run, path, STAGE, N_SHARD_KEYS, KEYS, N_INPUTS, inputs, &why) ||
-        !ho_output_survives_force(j->run, STAGE, path) || ho_store_open(path, &store) != HO_OK) {
-        return false;
-    }
-    const bool is_current = ho_store_info_of(store, "index", &info) == HO_OK && info.rank == 1 && info.dim[0] == rows;
-    ho_store_close(store);
-    return is_current;
 }
 
 /* ---- one batch
@@ -183,12 +186,12 @@ static ho_status fill_shard(job *j, ho_store *store, int64_t first, int64_t end)
 
 static ho_status make_shard(job *j, int64_t number) {
     const int64_t first = number * j->shard, end = first + j->shard < j->n ? first + j->shard : j->n;
-    const char *inputs[N_INPUTS], *path = shard_path(j->run, j->count, number);
-    if (shard_is_current(j, path, end - first)) {
+    const char *inputs[N_INPUTS], *why = "";
+    if (shard_is_current(j->run, j->count, number, &why)) {
         return HO_OK;
     }
     ho_store *store = NULL;
-    HO_TRY(ho_store_create(path, &store));
+    HO_TRY(ho_store_create(shard_path(j->run, j->count, number), &store));
     ho_status status = HO_OK;
     HO_TRY_DONE(fill_shard(j, store, first, end));
     list_inputs(j->run, j->count, inputs);
