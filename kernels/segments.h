@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-enum { HO_MOST_SEGMENTS = 256 };
+enum { HO_MOST_SEGMENTS = 1024 };
 
 /* Segments for n items when one should hold at least `least` of them; between 1 and HO_MOST_SEGMENTS. */
 static inline int64_t ho_segments(int64_t n, int64_t least) {
