@@ -1,9 +1,11 @@
 /* train-head and generate end to end with a random 16-pixel generator: shards, index, filter, reader, PNG folder. */
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -364,7 +366,59 @@ static void the_png_folder_is_that_of_the_released_code(void **state) {
     assert_int_equal(system(command), 0);
 }
 
-int main(void) {
+/* Signals are for a process: this program calls itself as "test_generate FOLDER STAGE", is interrupted before the
+ * stage's first step and tells the stage's status. */
+static const char *own_path;
+
+static int interrupted_child(const char *in, const char *stage) {
+    snprintf(folder, sizeof folder, "%s", in);
+    open_run("stopped", 0, NULL);
+    ho_run_catch_signals();
+    raise(SIGINT);
+    const ho_status status = (strcmp(stage, "train-head") == 0 ? HO_STAGE_TRAIN_HEAD : HO_STAGE_GENERATE).execute(run);
+    close_run();
+    return (int)status;
+}
+
+static void stop(const char *stage) {
+    char command[512];
+    snprintf(command, sizeof command, "%s %s %s", own_path, folder, stage);
+    const int code = system(command);
+    assert_true(WIFEXITED(code));
+    assert_int_equal(WEXITSTATUS(code), HO_EINTERRUPT);
+}
+
+static void interrupted_stages_go_on_to_the_same_bits(void **state) {
+    (void)state;
+    static const char *const names[] = {"head_4.h5", "synthetic_4.h5", "synthetic_4/shard-00002.h5"};
+    char want[3][65], got[65];
+    make_set("whole", 0, NULL);
+    for (int i = 0; i < 3; ++i) {
+        CHECK_OK(ho_file_sha256(ho_run_path(run, "%s", names[i]), want[i]));
+    }
+    close_run();
+    open_run("stopped", 0, NULL);
+    make_inputs();
+    stop("train-head");
+    assert_int_equal(access(ho_run_path(run, "checkpoints/train-head_4.h5"), F_OK), 0);
+    assert_int_equal(access(ho_run_path(run, "head_4.h5"), F_OK), -1);
+    CHECK_OK(HO_STAGE_TRAIN_HEAD.execute(run));
+    assert_int_equal(access(ho_run_path(run, "checkpoints/train-head_4.h5"), F_OK), -1);
+    stop("generate");
+    assert_int_equal(access(ho_run_path(run, "synthetic_4/shard-00000.h5"), F_OK), -1);
+    CHECK_OK(HO_STAGE_GENERATE.execute(run));
+    for (int i = 0; i < 3; ++i) {
+        CHECK_OK(ho_file_sha256(ho_run_path(run, "%s", names[i]), got));
+        assert_string_equal(got, want[i]);
+    }
+    close_run();
+}
+
+int main(int argc, char **argv) {
+    own_path = argv[0];
+    if (argc == 3) {
+        return interrupted_child(argv[1], argv[2]);
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_set_holds_what_it_should),
         cmocka_unit_test(the_filter_drops_the_highest_scores),
@@ -372,6 +426,7 @@ int main(void) {
         cmocka_unit_test(whole_shards_are_kept_and_missing_ones_made_again),
         cmocka_unit_test(a_changed_filter_makes_a_new_index_from_the_same_shards),
         cmocka_unit_test(damage_is_named),
+        cmocka_unit_test(interrupted_stages_go_on_to_the_same_bits),
         cmocka_unit_test(the_png_folder_is_that_of_the_released_code),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
