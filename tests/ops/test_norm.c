@@ -80,7 +80,7 @@ static void test_running_statistics(void **state) {
         for (int c = 0; c < C; ++c) {
             double m = 0.0, v = 0.0;
             for (int r = 0; r < R; ++r) {
-                host[r * C + c] = (float)(3.0 + check_normal(batch, (uint64_t)(r * C + c)));
+                host[r * C + c] = (float)(3.0 + check_normal(batch, (uint64_t)r * C + (uint64_t)c));
                 m += (double)host[r * C + c] / R;
             }
             for (int r = 0; r < R; ++r) {

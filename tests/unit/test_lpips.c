@@ -84,7 +84,8 @@ static void check_golden_taps(ho_store *store, const ho_taps *taps) {
         assert_true(info.rank == 3 && dim[3] == info.dim[0] && dim[1] == info.dim[1] && dim[2] == info.dim[2]);
         float *got = malloc((size_t)ho_tensor_count(taps->map[k]) * sizeof *got);
         double *want = malloc((size_t)count * sizeof *want);
-        assert_true(got != NULL && want != NULL);
+        assert_non_null(got);
+        assert_non_null(want);
         for (int64_t i = 0; i < count; ++i) {
             want[i] = stored[i % dim[3] * dim[1] * dim[2] + i / dim[3]];
         }
@@ -155,10 +156,11 @@ static void draw(uint64_t seed, float *image) {
     for (int part = 0; part < 12; ++part) {
         double u[8];
         for (int i = 0; i < 8; ++i) {
-            u[i] = check_uniform(seed, (uint64_t)(part * 8 + i));
+            u[i] = check_uniform(seed, 8 * (uint64_t)part + (uint64_t)i);
         }
         for (int i = 0; i < SIZE * SIZE; ++i) {
-            const double y = (double)(i / SIZE) / SIZE, x = (double)(i % SIZE) / SIZE;
+            const int row = i / SIZE, column = i % SIZE;
+            const double y = (double)row / SIZE, x = (double)column / SIZE;
             const bool inside =
                 part == 0 || (fabs(y - u[0]) < 0.05 + 0.25 * u[2] && fabs(x - u[1]) < 0.05 + 0.25 * u[3]);
             const double wave = part % 3 == 2 ? 0.4 * sin(60.0 * (x * u[6] + y * u[7])) : 0.0;
@@ -351,6 +353,31 @@ static void test_refuses(void **state) {
     ho_perceptual_free(net);
 }
 
+/* A file whose first convolution takes two colours, and one of an unknown network. */
+static void test_refuses_files(void **state) {
+    (void)state;
+    static const float W[4 * 2 * 3 * 3];
+    char path[64];
+    (void)snprintf(path, sizeof path, "/tmp/handsoff_lpips_%d.h5", (int)getpid());
+    for (int known = 0; known < 2; ++known) {
+        ho_store *store;
+        ho_perceptual *net;
+        CHECK_OK(ho_store_create(path, &store));
+        CHECK_OK(ho_store_set_text(store, "topology", known ? "vgg16" : "vgg61"));
+        CHECK_OK(ho_store_set_number(store, "pool_ceil", 0.0));
+        CHECK_OK(ho_store_write(store, "features.0.weight", HO_F32, 4, (const int64_t[]){4, 2, 3, 3}, W));
+        CHECK_OK(ho_store_commit(store));
+        ho_store_close(store);
+        const ho_status status = ho_perceptual_load(check_device(), path, &net);
+        if (known) {
+            CHECK_FAILS(status, HO_EFORMAT, path, "features.0.weight", "(O, 3, 3, 3)", "(4, 2, ...)");
+        } else {
+            CHECK_FAILS(status, HO_EFORMAT, path, "\"vgg61\"", "vgg16, alexnet, squeezenet1_1");
+        }
+    }
+    (void)remove(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vgg16),
@@ -359,6 +386,7 @@ int main(void) {
         cmocka_unit_test(test_published_squeezenet),
         cmocka_unit_test(test_order_of_shipped_network),
         cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_refuses_files),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
