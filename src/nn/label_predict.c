@@ -197,11 +197,13 @@ static ho_status deliver(const predictor *p, int64_t n, const ho_label_predictio
     const int64_t HW = p->head->shape.H * p->head->shape.W;
     ho_device *device = p->head->device;
     HO_TRY(ho_device_download(device, to->label + n * HW, p->label, (size_t)HW));
-    ho_real *js = malloc((size_t)HW * (sizeof *js + sizeof(float)));
-    if (js == NULL) {
+    ho_real *js = malloc((size_t)HW * sizeof *js);
+    float *values = malloc((size_t)HW * sizeof *values);
+    if (js == NULL || values == NULL) {
+        free(js);
+        free(values);
         HO_FAIL(HO_EMEMORY, "no memory for the uncertainty of %lld pixels", (long long)HW);
     }
-    float *values = (float *)(js + HW);
     const ho_status status = ho_device_download(device, js, p->js, (size_t)HW * sizeof *js);
     double check = 0;
     for (int64_t i = 0; status == HO_OK && i < HW; ++i) {
@@ -216,6 +218,7 @@ static ho_status deliver(const predictor *p, int64_t n, const ho_label_predictio
         }
     }
     free(js);
+    free(values);
     if (status == HO_OK && !finite) {
         HO_FAIL(HO_ENUMERIC,
                 "label head: the uncertainty of image %lld of the batch is not finite: weights or style "

@@ -1,5 +1,6 @@
 /* train-head: for each number c of labelled images, features of the first c inverted images, then the ensemble:
  * head_c.h5. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -236,6 +237,9 @@ static ho_status train(job *j) {
                                               ho_config_real(config, "head.held_out")};
     HO_TRY(ho_head_training_create(j->in->device, &options, &j->shape, j->cache, j->labels, j->count, &j->training));
     HO_TRY(resume(j));
+    char log[64];
+    (void)snprintf(log, sizeof log, "%s_%lld", STAGE, (long long)j->count);
+    HO_TRY(ho_run_log_restart(run, log, "step", (double)ho_head_training_progress(j->training).step + 1));
     double saved_at = ho_seconds();
     ho_head_progress at = ho_head_training_progress(j->training);
     /* A checkpoint may stand at the very end of training. */
@@ -250,8 +254,7 @@ static ho_status train(job *j) {
         }
         ho_run_progress(run, STAGE, at.step, options.max_steps, "steps", "loss %.4f  held out %.4f  best %.4f", at.loss,
                         at.held_out, at.best);
-        ho_run_log(run, STAGE, "labelled", (double)j->count, "step", (double)at.step, "loss", at.loss, "held_out",
-                   at.held_out, NULL);
+        ho_run_log(run, log, "step", (double)at.step, "loss", at.loss, "held_out", at.held_out, (char *)NULL);
         if (!done && ho_seconds() - saved_at > CHECKPOINT_SECONDS) {
             HO_TRY(save_checkpoint(j));
             saved_at = ho_seconds();
