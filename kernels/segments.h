@@ -10,7 +10,7 @@ enum { HO_MOST_SEGMENTS = 1024 };
 /* Segments for n items when one should hold at least `least` of them; between 1 and HO_MOST_SEGMENTS. */
 static inline int64_t ho_segments(int64_t n, int64_t least) {
     const int64_t segments = n / least;
-    return segments < 1 ? 1 : segments > HO_MOST_SEGMENTS ? HO_MOST_SEGMENTS : segments;
+    return segments < 1 ? 1 : segments > HO_MOST_SEGMENTS ? (int64_t)HO_MOST_SEGMENTS : segments;
 }
 
 /* Block width for a loop over C contiguous items: whole warps, at most 256 threads. */
