@@ -11,30 +11,59 @@
 
 enum { SUM, PRODUCT, SQUARE };
 
-HO_KERNEL column_partials(ho_columns_shape s, int64_t S, int term, const ho_real *HO_RESTRICT a,
-                          const ho_real *HO_RESTRICT b, const ho_real *HO_RESTRICT m, ho_real *HO_RESTRICT partial) {
+typedef struct {
+    const ho_real *a, *b, *m; /* b is a where there is no second matrix; m may be NULL in a plain sum */
+} ho_columns_in;
+
+/* Neighbouring columns that one thread sums in registers: one on a GPU, where the threads of a block are neighbours; a
+ * cache line on the host. */
+#ifdef __CUDACC__
+enum { CHUNK = 1 };
+#else
+enum { CHUNK = 64 / sizeof(ho_real) };
+#endif
+
+/* Rows begin ... end - 1 of `width` columns from column `first` on. */
+HO_DEVICE void ho_chunk_sums(int term, int64_t C, int64_t first, int64_t width, int64_t begin, int64_t end,
+                             ho_columns_in in, ho_real *HO_RESTRICT sum) {
+    ho_real total[CHUNK], centre[CHUNK];
+    for (int64_t c = 0; c < width; ++c) {
+        total[c] = HO_R(0.0);
+        centre[c] = in.m == NULL ? HO_R(0.0) : in.m[first + c];
+    }
+    for (int64_t r = begin; r < end; ++r) {
+        const ho_real *HO_RESTRICT row = in.a + r * C + first;
+        const ho_real *HO_RESTRICT other = in.b + r * C + first;
+        if (term == SUM) {
+            for (int64_t c = 0; c < width; ++c) {
+                total[c] += row[c];
+            }
+        } else if (term == PRODUCT) {
+            for (int64_t c = 0; c < width; ++c) {
+                total[c] += row[c] * (other[c] - centre[c]);
+            }
+        } else {
+            for (int64_t c = 0; c < width; ++c) {
+                total[c] += (row[c] - centre[c]) * (row[c] - centre[c]);
+            }
+        }
+    }
+    for (int64_t c = 0; c < width; ++c) {
+        sum[first + c] = total[c];
+    }
+}
+
+HO_KERNEL column_partials(ho_columns_shape s, int64_t S, int term, ho_columns_in in, ho_real *HO_RESTRICT partial) {
     HO_GRID_BLOCKS (segment, s.N * S) {
         const int64_t n = segment / S, k = segment % S;
         const int64_t begin = n * s.rows + s.rows * k / S, end = n * s.rows + s.rows * (k + 1) / S;
         ho_real *HO_RESTRICT sum = partial + segment * s.C;
-        HO_BLOCK_LOOP (c, s.C) {
-            sum[c] = HO_R(0.0);
-        }
-        for (int64_t r = begin; r < end; ++r) {
-            const ho_real *HO_RESTRICT row = a + r * s.C;
-            if (term == SUM) {
-                HO_BLOCK_LOOP (c, s.C) {
-                    sum[c] += row[c];
-                }
-            } else if (term == PRODUCT) {
-                const ho_real *HO_RESTRICT other = b + r * s.C;
-                HO_BLOCK_LOOP (c, s.C) {
-                    sum[c] += row[c] * (other[c] - m[c]);
-                }
+        HO_BLOCK_LOOP (chunk, (s.C + CHUNK - 1) / CHUNK) {
+            const int64_t first = chunk * CHUNK, left = s.C - first;
+            if (left >= CHUNK) { /* the constant width lets the sums live in registers */
+                ho_chunk_sums(term, s.C, first, CHUNK, begin, end, in, sum);
             } else {
-                HO_BLOCK_LOOP (c, s.C) {
-                    sum[c] += (row[c] - m[c]) * (row[c] - m[c]);
-                }
+                ho_chunk_sums(term, s.C, first, left, begin, end, in, sum);
             }
         }
     }
@@ -64,29 +93,29 @@ int64_t ho_k_column_scratch(const ho_columns_shape *s) {
     return s->N * column_segments(s) * s->C;
 }
 
-static ho_status column_sums(ho_stream stream, const ho_columns_shape *s, int term, const ho_real *const in[3],
-                             ho_real gain, ho_real *scratch, ho_real *y) {
+static ho_status column_sums(ho_stream stream, const ho_columns_shape *s, int term, ho_columns_in in, ho_real gain,
+                             ho_real *scratch, ho_real *y) {
     const int64_t S = column_segments(s), width = ho_row_width(s->C);
-    HO_LAUNCH(column_partials, ho_grid_blocks(s->N * S, s->rows / S * s->C), width, 0, stream, *s, S, term, in[0],
-              in[1], in[2], scratch);
+    HO_LAUNCH(column_partials, ho_grid_blocks(s->N * S, s->rows / S * s->C), width, 0, stream, *s, S, term, in,
+              scratch);
     HO_LAUNCH(column_totals, ho_grid_blocks(s->N, S * s->C), width, 0, stream, s->N, S, s->C, gain, scratch, y);
     return HO_LAUNCH_STATUS("column sums");
 }
 
 ho_status ho_k_column_sums(ho_stream stream, const ho_columns_shape *s, const ho_real *a, ho_real gain,
                            ho_real *scratch, ho_real *y) {
-    const ho_real *const in[3] = {a, NULL, NULL};
+    const ho_columns_in in = {a, a, NULL};
     return column_sums(stream, s, SUM, in, gain, scratch, y);
 }
 
 ho_status ho_k_column_products(ho_stream stream, const ho_columns_shape *s, const ho_real *a, const ho_real *b,
                                const ho_real *m, ho_real gain, ho_real *scratch, ho_real *y) {
-    const ho_real *const in[3] = {a, b, m};
+    const ho_columns_in in = {a, b, m};
     return column_sums(stream, s, PRODUCT, in, gain, scratch, y);
 }
 
 ho_status ho_k_column_squares(ho_stream stream, const ho_columns_shape *s, const ho_real *a, const ho_real *m,
                               ho_real gain, ho_real *scratch, ho_real *y) {
-    const ho_real *const in[3] = {a, NULL, m};
+    const ho_columns_in in = {a, a, m};
     return column_sums(stream, s, SQUARE, in, gain, scratch, y);
 }
