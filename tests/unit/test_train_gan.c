@@ -1,0 +1,279 @@
+/* GAN training at 8 pixels: equal seeds give equal bits, a resumed run ends in the file of an uninterrupted one, and
+ * the stage leaves what it promises. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "handsoff/dataset.h"
+#include "handsoff/gan_trainer.h"
+#include "handsoff/image.h"
+#include "handsoff/run.h"
+#include "src/stages/stages.h"
+
+enum { SIZE = 8, FACES = 10 };
+
+static char folder[] = "/tmp/handsoff_gan_XXXXXX";
+static uint8_t faces[FACES][SIZE * SIZE * 3];
+static const uint8_t *pointers[FACES];
+
+static int setup(void **state) {
+    (void)state;
+    for (int i = 0; i < FACES; ++i) {
+        ho_draw_toy_face(5, (uint64_t)i, SIZE, faces[i], NULL, NULL, NULL);
+        pointers[i] = faces[i];
+    }
+    return mkdtemp(folder) == NULL ? -1 : 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+static const char *file(const char *name) {
+    static char path[8][256];
+    static int next;
+    next = (next + 1) % 8;
+    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
+    return path[next];
+}
+
+static ho_gan_options tiny(uint64_t seed) {
+    return (ho_gan_options){.shape = {SIZE, SIZE, 8, 8, 64, 8, 2},
+                            .seed = seed,
+                            .batch = 4,
+                            .mbstd_group = 2,
+                            .r1_interval = 3,
+                            .lr = 0.0025,
+                            .beta1 = 0.0,
+                            .beta2 = 0.99,
+                            .r1_gamma = 0.1,
+                            .mixing = 0.5,
+                            .ema_kimg = 0.1,
+                            .ema_rampup = 0.05,
+                            .mirror = true,
+                            .augment = HO_AUGMENT_ADA,
+                            .augment_p = 0.5,
+                            .ada_target = 0.6,
+                            .ada_kimg = 0.1};
+}
+
+static ho_gan_trainer *trainer_new(const ho_gan_options *options) {
+    ho_gan_trainer *t;
+    CHECK_OK(ho_gan_trainer_create(check_device(), options, FACES, pointers, &t));
+    return t;
+}
+
+static void save(ho_gan_trainer *t, const char *name, char hex[65]) {
+    ho_store *store;
+    CHECK_OK(ho_store_create(file(name), &store));
+    CHECK_OK(ho_gan_trainer_write(t, store));
+    CHECK_OK(ho_store_commit(store));
+    ho_store_close(store);
+    CHECK_OK(ho_file_sha256(file(name), hex));
+}
+
+/* Trains `iterations` steps, from `from` when given; the SHA-256 of the state goes to hex. */
+static ho_gan_report run_steps(const ho_gan_options *options, const char *from, int iterations, const char *to,
+                               char hex[65]) {
+    ho_gan_trainer *t = trainer_new(options);
+    ho_gan_report report = {0};
+    if (from != NULL) {
+        ho_store *store;
+        CHECK_OK(ho_store_open(file(from), &store));
+        CHECK_OK(ho_gan_trainer_read(t, store));
+        ho_store_close(store);
+    }
+    for (int i = 0; i < iterations; ++i) {
+        CHECK_OK(ho_gan_trainer_step(t, &report));
+    }
+    save(t, to, hex);
+    ho_gan_trainer_free(t);
+    return report;
+}
+
+static void test_same_seed_same_bits(void **state) {
+    (void)state;
+    const ho_gan_options one = tiny(1), two = tiny(2);
+    char a[65], b[65], c[65];
+    const ho_gan_report report = run_steps(&one, NULL, 6, "a.h5", a);
+    run_steps(&one, NULL, 6, "b.h5", b);
+    run_steps(&two, NULL, 6, "c.h5", c);
+    assert_string_equal(a, b);
+    assert_string_not_equal(a, c);
+    assert_true(report.loss_g > 0.0 && report.loss_d > 0.0 && report.r1 > 0.0);
+    assert_true(report.p > 0.0 && report.p <= 1.0 && report.p != 0.5); /* moved once, after four iterations */
+}
+
+static void test_resumed_equals_uninterrupted(void **state) {
+    (void)state;
+    const ho_gan_options options = tiny(3);
+    char whole[65], part[65], resumed[65];
+    run_steps(&options, NULL, 11, "whole.h5", whole); /* crosses an epoch, moves of p, R1 steps */
+    run_steps(&options, NULL, 5, "part.h5", part);
+    run_steps(&options, "part.h5", 6, "resumed.h5", resumed);
+    assert_string_equal(whole, resumed);
+    assert_string_not_equal(whole, part);
+}
+
+static void test_mode_matters(void **state) {
+    (void)state;
+    ho_gan_options options = tiny(4);
+    char a[65], b[65], c[65];
+    run_steps(&options, NULL, 2, "a.h5", a);
+    options.augment = HO_AUGMENT_NONE;
+    run_steps(&options, NULL, 2, "b.h5", b);
+    options.r1_gamma = 0.0;
+    run_steps(&options, NULL, 2, "c.h5", c);
+    assert_string_not_equal(a, b);
+    assert_string_not_equal(b, c);
+}
+
+static void test_samples(void **state) {
+    (void)state;
+    const ho_gan_options options = tiny(5);
+    enum { N = 40, COUNT = SIZE * SIZE * 3 };
+    static uint8_t all[N * COUNT], some[COUNT], other[COUNT];
+    ho_gan_trainer *t = trainer_new(&options);
+    CHECK_OK(ho_gan_trainer_samples(t, "x", 0, N, all));
+    CHECK_OK(ho_gan_trainer_samples(t, "x", 35, 1, some));
+    CHECK_OK(ho_gan_trainer_samples(t, "y", 35, 1, other));
+    for (int i = 0; i < COUNT; ++i) { /* a batch of another size may sum in another order */
+        assert_true(abs((int)some[i] - (int)all[35 * COUNT + i]) <= 1);
+    }
+    assert_memory_not_equal(some, other, COUNT);
+    ho_gan_trainer_free(t);
+}
+
+static void test_refuses(void **state) {
+    (void)state;
+    ho_gan_options options = tiny(6);
+    ho_gan_trainer *t;
+    options.mbstd_group = 3;
+    CHECK_FAILS(ho_gan_trainer_create(check_device(), &options, FACES, pointers, &t), HO_ECONFIG, "gan.batch 4", "3");
+    options = tiny(6);
+    CHECK_FAILS(ho_gan_trainer_create(check_device(), &options, 0, pointers, &t), HO_ESHAPE, "no images");
+    options.lr = 1e30; /* weights blow up */
+    t = trainer_new(&options);
+    ho_gan_report report;
+    ho_status status = HO_OK;
+    for (int i = 0; i < 4 && status == HO_OK; ++i) {
+        status = ho_gan_trainer_step(t, &report);
+    }
+    CHECK_FAILS(status, HO_ENUMERIC, "iteration", "gan.lr");
+    ho_gan_trainer_free(t);
+}
+
+/* ---- the stage
+ * ----------------------------------------------------------------------------------------------------------- */
+
+static ho_config *config;
+static ho_run *run;
+
+static void open_run(const char *name, const char *size, const char *kimg, const char *weights) {
+    char text[256], dir[256], last[320];
+    snprintf(text, sizeof text, "name=%s", name);
+    snprintf(dir, sizeof dir, "runs_dir=%s/runs", folder);
+    snprintf(last, sizeof last, "gan.weights=%s", weights);
+    const char *const overrides[] = {text,
+                                     dir,
+                                     size,
+                                     "data.n_train=6",
+                                     "data.n_test=2",
+                                     "data.n_unlabelled=4",
+                                     "gan.z_dim=8",
+                                     "gan.w_dim=8",
+                                     "gan.channel_max=8",
+                                     "gan.mapping_layers=2",
+                                     "gan.batch=4",
+                                     "gan.r1_interval=2",
+                                     "gan.snapshot_kimg=0.016",
+                                     kimg,
+                                     last};
+    FILE *empty = fopen(file("c.yml"), "w");
+    assert_non_null(empty);
+    fputs("seed: 7\n", empty);
+    fclose(empty);
+    CHECK_OK(ho_config_load(file("c.yml"), (int)(sizeof overrides / sizeof *overrides), overrides, &config));
+    CHECK_OK(ho_run_open(config, &run));
+}
+
+static void close_run(void) {
+    ho_run_close(run);
+    ho_config_free(config);
+}
+
+static void execute(void) {
+    bool is_current;
+    const char *why;
+    CHECK_OK(HO_STAGE_IMPORT_DATA.current(run, &is_current, &why));
+    if (!is_current) {
+        CHECK_OK(HO_STAGE_IMPORT_DATA.execute(run));
+    }
+    CHECK_OK(HO_STAGE_TRAIN_GAN.execute(run));
+    CHECK_OK(HO_STAGE_TRAIN_GAN.current(run, &is_current, &why));
+    assert_true(is_current);
+}
+
+static void test_stage_goes_on_to_the_same_file(void **state) {
+    (void)state;
+    char whole[65], resumed[65];
+    open_run("whole", "data.size=8", "gan.kimg=0.032", "");
+    execute();
+    CHECK_OK(ho_file_sha256(ho_run_path(run, "generator.h5"), whole));
+    ho_image grid;
+    CHECK_OK(ho_image_read(ho_run_path(run, "samples/reals.png"), &grid));
+    ho_image_free(&grid);
+    CHECK_OK(ho_image_read(ho_run_path(run, "samples/fakes%06d.png", 0), &grid));
+    assert_int_equal(grid.width, 8 * SIZE);
+    ho_image_free(&grid);
+    close_run();
+    open_run("half", "data.size=8", "gan.kimg=0.012", "");
+    execute();
+    close_run();
+    open_run("half", "data.size=8", "gan.kimg=0.032", ""); /* longer: not current, goes on from the checkpoint */
+    bool is_current;
+    const char *why;
+    CHECK_OK(HO_STAGE_TRAIN_GAN.current(run, &is_current, &why));
+    assert_false(is_current);
+    execute();
+    CHECK_OK(ho_file_sha256(ho_run_path(run, "generator.h5"), resumed));
+    close_run();
+    assert_string_equal(whole, resumed);
+    open_run("taken", "data.size=8", "gan.kimg=0.032",
+             file("runs/whole/generator.h5")); /* a trained generator in place of training */
+    execute();
+    ho_generator *generator;
+    CHECK_OK(ho_generator_load(check_device(), ho_run_path(run, "generator.h5"), &generator));
+    assert_int_equal(ho_generator_shape(generator)->height, SIZE);
+    ho_generator_free(generator);
+    close_run();
+}
+
+static void test_stage_refuses_weights_of_another_size(void **state) {
+    (void)state;
+    open_run("other", "data.size=16", "gan.kimg=0.032", file("runs/whole/generator.h5"));
+    CHECK_FAILS(HO_STAGE_TRAIN_GAN.execute(run), HO_ECONFIG, "8x8", "data.size 16");
+    close_run();
+    open_run("other", "data.size=8", "gan.kimg=0.032", file("missing.h5"));
+    CHECK_FAILS(HO_STAGE_TRAIN_GAN.execute(run), HO_EIO, "missing.h5");
+    close_run();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_seed_same_bits),
+        cmocka_unit_test(test_resumed_equals_uninterrupted),
+        cmocka_unit_test(test_mode_matters),
+        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_stage_goes_on_to_the_same_file),
+        cmocka_unit_test(test_stage_refuses_weights_of_another_size),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
