@@ -302,19 +302,7 @@ done:
 /* ---- one set
  * --------------------------------------------------------------------------------------------------------- */
 
-static ho_status open_job(job *j) {
-    const ho_config *config = ho_run_config(j->run);
-    j->n = ho_config_int(config, "generate.n");
-    j->batch = ho_config_int(config, "generate.batch");
-    j->shard = ho_config_int(config, "generate.shard");
-    j->psi = ho_config_real(config, "generate.truncation");
-    ho_filter_rule rule = HO_FILTER_NONE;
-    HO_TRY(ho_filter_rule_from_text(ho_config_text(config, "filter.rule"), &rule));
-    HO_TRY(ho_filter_check(rule, ho_config_real(config, "filter.fraction"), j->n));
-    HO_TRY(ho_run_device(j->run, &j->device));
-    HO_TRY(ho_context_create(j->device, &j->context));
-    HO_TRY(ho_generator_load(j->device, ho_run_path(j->run, "generator.h5"), &j->generator));
-    HO_TRY(ho_label_head_load(j->device, ho_run_path(j->run, "head_%lld.h5", (long long)j->count), &j->head));
+static ho_status make_buffers(job *j) {
     const ho_stylegan2_shape *shape = ho_generator_shape(j->generator);
     const ho_label_head_shape *s = ho_label_head_shape_of(j->head);
     const size_t batch = (size_t)j->batch, labels = batch * (size_t)(s->H * s->W);
@@ -332,6 +320,27 @@ static ho_status open_job(job *j) {
                 (long long)j->batch, (long long)s->H, (long long)s->W);
     }
     return HO_OK;
+}
+
+static ho_status open_job(job *j) {
+    const ho_config *config = ho_run_config(j->run);
+    j->n = ho_config_int(config, "generate.n");
+    j->batch = ho_config_int(config, "generate.batch");
+    j->shard = ho_config_int(config, "generate.shard");
+    j->psi = ho_config_real(config, "generate.truncation");
+    ho_filter_rule rule = HO_FILTER_NONE;
+    HO_TRY(ho_filter_rule_from_text(ho_config_text(config, "filter.rule"), &rule));
+    HO_TRY(ho_filter_check(rule, ho_config_real(config, "filter.fraction"), j->n));
+    const char *inputs[N_INPUTS];
+    list_inputs(j->run, j->count, inputs);
+    for (int i = 0; i < N_INPUTS; ++i) {
+        HO_TRY(ho_run_need(j->run, inputs[i]));
+    }
+    HO_TRY(ho_run_device(j->run, &j->device));
+    HO_TRY(ho_context_create(j->device, &j->context));
+    HO_TRY(ho_generator_load(j->device, ho_run_path(j->run, "generator.h5"), &j->generator));
+    HO_TRY(ho_label_head_load(j->device, ho_run_path(j->run, "head_%lld.h5", (long long)j->count), &j->head));
+    return make_buffers(j);
 }
 
 static void close_job(job *j) {

@@ -90,8 +90,13 @@ done:
 }
 
 static ho_status read_inputs(ho_run *run, inputs *in) {
+    const char *from[N_INPUTS];
     memset(in, 0, sizeof *in);
     in->run = run;
+    list_inputs(run, from);
+    for (int i = 0; i < N_INPUTS; ++i) {
+        HO_TRY(ho_run_need(run, from[i]));
+    }
     HO_TRY(ho_run_device(run, &in->device));
     HO_TRY(ho_generator_load(in->device, ho_run_path(run, "generator.h5"), &in->generator));
     ho_params_set_trainable(ho_generator_params(in->generator), false);

@@ -147,6 +147,32 @@ static void a_changed_filter_makes_a_new_index_from_the_same_shards(void **state
     close_run();
 }
 
+static void force_makes_everything_again(void **state) {
+    (void)state;
+    static const ho_stage *const stages[] = {&HO_STAGE_TRAIN_HEAD, &HO_STAGE_GENERATE, NULL};
+    static const char *const names[] = {"head_4.h5", "synthetic_4/shard-00001.h5", "synthetic_4.h5"};
+    struct stat before[3], after[3];
+    make_set("forced", 0, NULL);
+    samples first = read_samples();
+    for (int round = 0; round < 2; ++round) { /* up to date, then forced */
+        for (int i = 0; i < 3; ++i) {
+            assert_int_equal(stat(ho_run_path(run, "%s", names[i]), &before[i]), 0);
+        }
+        CHECK_OK(ho_run_stages(run, stages, NULL, round == 1));
+        for (int i = 0; i < 3; ++i) {
+            assert_int_equal(stat(ho_run_path(run, "%s", names[i]), &after[i]), 0);
+            const bool same = before[i].st_mtim.tv_sec == after[i].st_mtim.tv_sec &&
+                              before[i].st_mtim.tv_nsec == after[i].st_mtim.tv_nsec;
+            assert_true(same == (round == 0));
+        }
+    }
+    samples second = read_samples();
+    assert_same_samples(&first, &second);
+    free_samples(&first);
+    free_samples(&second);
+    close_run();
+}
+
 static void damage_is_named(void **state) {
     (void)state;
     ho_synthetic set;
@@ -163,6 +189,10 @@ static void damage_is_named(void **state) {
     CHECK_OK(HO_STAGE_GENERATE.execute(run));
     CHECK_OK(ho_synthetic_read(ho_run_path(run, "synthetic_4.h5"), &set));
     ho_synthetic_free(&set);
+    close_run();
+    open_run("empty", 0, NULL);
+    CHECK_FAILS(HO_STAGE_TRAIN_HEAD.execute(run), HO_EIO, "latents.h5 is missing: run invert first");
+    CHECK_FAILS(HO_STAGE_GENERATE.execute(run), HO_EIO, "generator.h5 is missing: run train-gan first");
     close_run();
     open_run("a", 1, too_many);
     CHECK_FAILS(HO_STAGE_TRAIN_HEAD.execute(run), HO_ECONFIG, "labelled asks for 5", "holds 4");
@@ -279,6 +309,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_sample_depends_on_seed_and_number_alone),
         cmocka_unit_test(whole_shards_are_kept_and_missing_ones_made_again),
         cmocka_unit_test(a_changed_filter_makes_a_new_index_from_the_same_shards),
+        cmocka_unit_test(force_makes_everything_again),
         cmocka_unit_test(damage_is_named),
         cmocka_unit_test(interrupted_stages_go_on_to_the_same_bits),
         cmocka_unit_test(the_png_folder_is_that_of_the_released_code),
