@@ -109,11 +109,12 @@ const ho_config_key HO_CONFIG_KEYS[] = {
     CHOICE("filter.rule", "highest", "none|highest|handsoff", "which images the uncertainty removes"),
     REAL("filter.fraction", 0, 0.99, "0.1", "fraction of the images removed"),
 
-    INT("downstream.channels", 1, 1024, "32", "width of DeepLabV3's first stage"),
+    INT("downstream.channels", 1, 1024, "16", "width of DeepLabV3's first stage"),
+    INT("downstream.blocks", 1, 8, "1", "residual blocks a stage of its backbone"),
     INT("downstream.steps", 1, 100000000, "1500", "training steps, every method"),
     INT("downstream.batch", 2, 4096, "16", "images a step"),
     REAL("downstream.lr", 0, 1, "0.001", "Adam step size, decayed by a cosine"),
     INTS("downstream.seeds", 0, 1000000000, "0,1,2", "one training per seed and method"),
-    TEXT("transfer.weights", "data/pretext/backbone.h5", "pretrained backbone of the transfer-learning baseline"),
+    TEXT("transfer.weights", "data/pretext/backbone.h5", "pretrained backbone of the transfer-learning baseline; empty: none"),
 };
 const int HO_N_CONFIG_KEYS = (int)(sizeof HO_CONFIG_KEYS / sizeof HO_CONFIG_KEYS[0]);
