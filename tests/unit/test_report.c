@@ -1,0 +1,463 @@
+/* The report of a run whose files are made here: drawn faces and plain label maps in place of what networks make. */
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "handsoff/image.h"
+#include "handsoff/import.h"
+#include "src/stages/report_parts.h"
+#include "src/stages/stages.h"
+
+enum { SIZE = 64, HW = SIZE * SIZE, TRAIN = 18, TEST = 30, SAMPLES = 40, SHARD = 25, CLASSES = HO_TOY_FACE_CLASSES };
+
+static char folder[64] = "/tmp/handsoff_report_XXXXXX";
+static ho_config *config;
+static ho_run *run;
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) == NULL ? -1 : 0;
+}
+
+/* HANDSOFF_KEEP_REPORT=1 leaves the pictures for a look at them. */
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    if (getenv("HANDSOFF_KEEP_REPORT") != NULL) {
+        fprintf(stderr, "kept: %s\n", folder);
+        return 0;
+    }
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+static void close_run(void) {
+    ho_run_close(run);
+    ho_config_free(config);
+    run = NULL;
+    config = NULL;
+}
+
+static void open_run(const char *name) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s.yml", folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "name: %s\nruns_dir: %s/runs\nthreads: 1\nlabelled: [16]\n", name, folder);
+    fclose(file);
+    CHECK_OK(ho_config_load(path, 0, NULL, &config));
+    CHECK_OK(ho_run_open(config, &run));
+}
+
+static void commit(ho_store *store) {
+    CHECK_OK(ho_store_commit(store));
+    ho_store_close(store);
+}
+
+/* ---- files of a run */
+
+static void fill_split(int n, uint64_t first, ho_split *split) {
+    const ho_split_shape shape = {n, SIZE, HO_TOY_FACE_KEYPOINTS, true, true};
+    const char *names[64];
+    CHECK_OK(ho_split_new(&shape, split));
+    ho_toy_faces_fill(5, first, 0, n, split);
+    for (int i = 0; i < n; ++i) {
+        names[i] = "drawn";
+    }
+    CHECK_OK(ho_strings_copy(n, names, &split->names));
+}
+
+static void make_dataset(ho_dataset *dataset) {
+    ho_store *store = NULL;
+    memset(dataset, 0, sizeof *dataset);
+    fill_split(TRAIN, 0, &dataset->train);
+    fill_split(TEST, 1000, &dataset->test);
+    memset(dataset->test.labels + 7, 255, 20);
+    dataset->n_classes = CLASSES;
+    dataset->n_keypoints = HO_TOY_FACE_KEYPOINTS;
+    CHECK_OK(ho_strings_copy(CLASSES, HO_TOY_FACE_CLASS_NAMES, &dataset->class_names));
+    CHECK_OK(ho_strings_copy(HO_TOY_FACE_KEYPOINTS, HO_TOY_FACE_KEYPOINT_NAMES, &dataset->keypoint_names));
+    dataset->palette = malloc(sizeof HO_TOY_FACE_PALETTE);
+    memcpy(dataset->palette, HO_TOY_FACE_PALETTE, sizeof HO_TOY_FACE_PALETTE);
+    CHECK_OK(ho_store_create(ho_run_path(run, "dataset.h5"), &store));
+    CHECK_OK(ho_dataset_write(store, dataset));
+    commit(store);
+}
+
+static void make_latents(const ho_dataset *dataset, bool with_start) {
+    ho_store *store = NULL;
+    const int64_t n = TRAIN, dim[4] = {TRAIN, SIZE, SIZE, 3};
+    int64_t index[TRAIN];
+    float before[TRAIN], after[TRAIN];
+    uint8_t *images = malloc((size_t)TRAIN * HW * 3);
+    for (int i = 0; i < TRAIN; ++i) {
+        index[i] = i;
+        before[i] = 0.4F + 0.01F * (float)i;
+        after[i] = 0.1F + 0.005F * (float)i;
+    }
+    CHECK_OK(ho_store_create(ho_run_path(run, "latents.h5"), &store));
+    CHECK_OK(ho_store_write(store, "index", HO_I64, 1, &n, index));
+    CHECK_OK(ho_store_write(store, "target", HO_U8, 4, dim, dataset->train.images));
+    for (int64_t i = 0; i < (int64_t)TRAIN * HW * 3; ++i) {
+        images[i] = (uint8_t)(dataset->train.images[i] / 2 + 60);
+    }
+    if (with_start) {
+        CHECK_OK(ho_store_write(store, "reconstruction_init", HO_U8, 4, dim, images));
+    }
+    CHECK_OK(ho_store_write(store, "reconstruction", HO_U8, 4, dim, dataset->train.images));
+    CHECK_OK(ho_store_write(store, "lpips_before", HO_F32, 1, &n, before));
+    CHECK_OK(ho_store_write(store, "lpips_after", HO_F32, 1, &n, after));
+    CHECK_OK(ho_store_write(store, "mse_before", HO_F32, 1, &n, before));
+    CHECK_OK(ho_store_write(store, "mse_after", HO_F32, 1, &n, after));
+    commit(store);
+    free(images);
+}
+
+static void make_shard(int64_t first, int64_t n, const float *score) {
+    ho_store *store = NULL;
+    uint8_t *image = malloc((size_t)(n * HW * 3)), *label = malloc((size_t)(n * HW));
+    float *js = malloc(sizeof(float) * (size_t)(n * HW)), latent[SHARD * 2] = {0};
+    int64_t index[SHARD];
+    for (int64_t i = 0; i < n; ++i) {
+        ho_draw_toy_face(9, (uint64_t)(first + i), SIZE, image + i * HW * 3, label + i * HW, NULL, NULL);
+        index[i] = first + i;
+        for (int64_t p = 0; p < HW; ++p) {
+            const bool border = p % SIZE > 0 && label[i * HW + p] != label[i * HW + p - 1];
+            js[i * HW + p] = score[first + i] * (border ? 1.0F : 0.1F);
+        }
+    }
+    CHECK_OK(ho_store_create(ho_run_path(run, "synthetic_16/shard-%05lld.h5", (long long)(first / SHARD)), &store));
+    CHECK_OK(ho_store_write(store, "image", HO_U8, 4, (const int64_t[]){n, SIZE, SIZE, 3}, image));
+    CHECK_OK(ho_store_write(store, "label", HO_U8, 3, (const int64_t[]){n, SIZE, SIZE}, label));
+    CHECK_OK(ho_store_write(store, "uncertainty", HO_F16, 3, (const int64_t[]){n, SIZE, SIZE}, js));
+    CHECK_OK(ho_store_write(store, "score", HO_F32, 1, &n, score + first));
+    CHECK_OK(ho_store_write(store, "latent", HO_F32, 2, (const int64_t[]){n, 2}, latent));
+    CHECK_OK(ho_store_write(store, "index", HO_I64, 1, &n, index));
+    commit(store);
+    free(image);
+    free(label);
+    free(js);
+}
+
+/* Scores rise with a permutation of the sample numbers; the ten largest are removed. */
+static void make_synthetic(void) {
+    ho_store *store = NULL;
+    float score[SAMPLES];
+    int64_t kept[SAMPLES], n_kept = 0;
+    const int64_t n = SAMPLES;
+    for (int64_t i = 0; i < n; ++i) {
+        const int64_t rank = i * 7 % n;
+        score[i] = 0.05F + 0.01F * (float)rank;
+        if (rank < n - 10) {
+            kept[n_kept++] = i;
+        }
+    }
+    make_shard(0, SHARD, score);
+    make_shard(SHARD, SAMPLES - SHARD, score);
+    CHECK_OK(ho_store_create(ho_run_path(run, "synthetic_16.h5"), &store));
+    const struct {
+        const char *key;
+        double value;
+    } numbers[] = {{"samples", SAMPLES}, {"kept", (double)n_kept}, {"height", SIZE},
+                   {"width", SIZE},      {"classes", CLASSES},     {"z_dim", 2},
+                   {"shard_size", SHARD}};
+    for (int i = 0; i < CHECK_LEN(numbers); ++i) {
+        CHECK_OK(ho_store_set_number(store, numbers[i].key, numbers[i].value));
+    }
+    CHECK_OK(ho_store_write(store, "score", HO_F32, 1, &n, score));
+    CHECK_OK(ho_store_write(store, "kept", HO_I64, 1, &n_kept, kept));
+    CHECK_OK(ho_store_write_strings(
+        store, "shard", 2, (const char *const[]){"synthetic_16/shard-00000.h5", "synthetic_16/shard-00001.h5"}));
+    CHECK_OK(ho_store_write_strings(store, "class_name", CLASSES, HO_TOY_FACE_CLASS_NAMES));
+    commit(store);
+}
+
+static void make_predictions(const ho_dataset *dataset, const char *method, int shift) {
+    ho_store *store = NULL;
+    uint8_t *label = calloc(TEST, HW);
+    for (int64_t p = 0; p < (int64_t)TEST * HW; ++p) {
+        const int64_t from = p + shift;
+        label[p] = from < (int64_t)TEST * HW ? dataset->test.labels[from] : 0;
+        label[p] = label[p] == 255 ? 0 : label[p];
+    }
+    CHECK_OK(ho_store_create(ho_run_path(run, "downstream/predictions_%s_16.h5", method), &store));
+    CHECK_OK(ho_store_write(store, "label", HO_U8, 3, (const int64_t[]){TEST, SIZE, SIZE}, label));
+    commit(store);
+    free(label);
+}
+
+static void make_logs(void) {
+    for (int i = 0; i < 200; ++i) {
+        const double kimg = 0.5 * i, noise = 0.05 * check_normal(3, (uint64_t)i);
+        ho_run_log(run, "train-gan", "kimg", kimg, "loss_g", 1.2 + noise, "loss_d", 0.9 - noise, "r1",
+                   1e-3 * exp(noise), "p", 0.002 * i, "r_t", 0.5 + noise, "sec_per_kimg", 60.0, NULL);
+        if (i % 20 == 19) {
+            ho_run_log(run, "train-gan", "kimg", kimg + 0.1, "swd", 300.0 / (1 + 0.1 * i), NULL);
+        }
+        ho_run_log(run, "train-head_16", "step", 200.0 * i, "loss", exp(-0.02 * i + noise), "held_out",
+                   exp(-0.015 * i + noise) + 0.1, NULL);
+        ho_run_log(run, "train-downstream_handsoff_16_0", "step", 10.0 * i, "loss", exp(-0.01 * i + noise), NULL);
+        ho_run_log(run, "train-downstream_handsoff_16_1", "step", 10.0 * i, "loss", exp(-0.011 * i - noise), NULL);
+    }
+    FILE *cut = fopen(ho_run_path(run, "logs/train-head_16.jsonl"), "a");
+    fputs("{\"step\": 99999, \"lo", cut);
+    fclose(cut);
+}
+
+static void make_metrics(double handsoff) {
+    const uint64_t seeds[3] = {0, 1, 2};
+    double iou[CLASSES];
+    for (int k = 0; k < CLASSES; ++k) {
+        iou[k] = k == 6 ? NAN : 0.9 - 0.1 * k;
+    }
+    const char *const methods[3] = {"handsoff", "labels_only", "transfer"};
+    for (int m = 0; m < 3; ++m) {
+        const double mean = m == 0 ? handsoff : 0.5 - 0.05 * m;
+        const ho_result result = {methods[m],  "segmentation",          16, 3, CLASSES, seeds, mean, 0.0123,
+                                  mean + 0.01, HO_TOY_FACE_CLASS_NAMES, iou};
+        CHECK_OK(ho_metrics_result(run, &result));
+    }
+    CHECK_OK(ho_metrics_inversion(run, "refine", "before", 0.4, 0.05, NAN));
+    CHECK_OK(ho_metrics_inversion(run, "refine", "after", 0.1, 0.01, 0.3));
+    CHECK_OK(ho_metrics_stage(run, "invert", 12.3, 345.6));
+}
+
+static void make_samples(void) {
+    uint8_t *images = malloc((size_t)16 * HW * 3);
+    ho_image grid;
+    for (int number = 0; number < 2; ++number) {
+        for (int i = 0; i < 16; ++i) {
+            ho_draw_toy_face(77 + (uint64_t)number, (uint64_t)i, SIZE, images + (int64_t)i * HW * 3, NULL, NULL, NULL);
+        }
+        CHECK_OK(ho_image_grid(images, 16, SIZE, SIZE, 8, &grid));
+        CHECK_OK(ho_image_write_png(ho_run_path(run, "samples/fakes%06d.png", 10 * number + 10), &grid));
+        ho_image_free(&grid);
+    }
+    free(images);
+}
+
+/* ---- tests */
+
+static bool is_current(void) {
+    bool current = false;
+    const char *why = NULL;
+    CHECK_OK(HO_STAGE_REPORT.current(run, &current, &why));
+    return current;
+}
+
+static bool exists(const char *file) {
+    return access(ho_run_path(run, "report/%s", file), F_OK) == 0;
+}
+
+/* The picture is there, no wider than a page, and neither empty nor all of one colour. */
+static void check_picture(const char *file, int least_width, int least_height) {
+    ho_image image;
+    CHECK_OK(ho_image_read(ho_run_path(run, "report/%s", file), &image));
+    assert_in_range(image.width, least_width, HO_REPORT_WIDTH);
+    assert_true(image.height >= least_height);
+    int64_t n = 0;
+    for (int64_t p = 1; p < (int64_t)image.width * image.height; ++p) {
+        n += memcmp(image.pixels + 3 * p, image.pixels, 3) != 0;
+    }
+    assert_true(n > (int64_t)image.width * image.height / 100);
+    ho_image_free(&image);
+}
+
+static char *read_page(void) {
+    FILE *file = fopen(ho_run_path(run, "report/index.html"), "r");
+    assert_non_null(file);
+    char *text = calloc(1, 100000);
+    assert_true(fread(text, 1, 99999, file) > 0);
+    fclose(file);
+    return text;
+}
+
+static void a_whole_run_gets_every_picture(void **state) {
+    (void)state;
+    ho_dataset dataset;
+    open_run("whole");
+    make_dataset(&dataset);
+    make_latents(&dataset, true);
+    make_synthetic();
+    make_predictions(&dataset, "handsoff", 0);
+    make_predictions(&dataset, "labels_only", 3);
+    make_predictions(&dataset, "transfer", 130);
+    make_logs();
+    make_metrics(0.61);
+    make_samples();
+    assert_false(is_current());
+    CHECK_OK(HO_STAGE_REPORT.execute(run));
+    check_picture("reconstructions.png", 1000, 6 * 128);
+    check_picture("synthetic_16.png", 1000, 8 * 128);
+    check_picture("predictions_16.png", 1200, 6 * 128);
+    check_picture("curves_train-gan.png", 640, 4 * 400);
+    check_picture("curves_train-head.png", 640, 400);
+    check_picture("curves_train-downstream.png", 640, 400);
+    check_picture("gan_samples.png", 512, 128);
+    char *page = read_page();
+    const char *const texts[] = {"<td>0.6100 +- 0.0123</td>",
+                                 "src=\"predictions_16.png\"",
+                                 "<td>labels_only</td>",
+                                 "<td>0.6200</td>",
+                                 "<td>-</td>",
+                                 "<td>12.3</td>",
+                                 "after 20 thousand images",
+                                 "src=\"curves_train-head.png\"",
+                                 "<th>hair</th>"};
+    for (int i = 0; i < CHECK_LEN(texts); ++i) {
+        if (strstr(page, texts[i]) == NULL) {
+            fail_msg("the page lacks '%s'", texts[i]);
+        }
+    }
+    assert_null(strstr(page, "Left out"));
+    free(page);
+    ho_dataset_free(&dataset);
+    close_run();
+}
+
+static void a_report_is_current_until_something_changes(void **state) {
+    (void)state;
+    open_run("whole");
+    assert_true(is_current());
+    CHECK_OK(ho_metrics_stage(run, "report", 1.0, 2.0)); /* what the program notes after the stage */
+    assert_true(is_current());
+    make_metrics(0.62);
+    assert_false(is_current());
+    CHECK_OK(HO_STAGE_REPORT.execute(run));
+    assert_true(is_current());
+    ho_run_log(run, "train-head_16", "step", 1e6, "loss", 0.1, NULL);
+    assert_false(is_current());
+    CHECK_OK(HO_STAGE_REPORT.execute(run));
+    assert_int_equal(unlink(ho_run_path(run, "report/index.html")), 0);
+    assert_false(is_current());
+    close_run();
+}
+
+/* Same inputs, same bytes. */
+static void a_report_is_reproducible(void **state) {
+    (void)state;
+    const char *const files[] = {"index.html", "synthetic_16.png", "predictions_16.png", "curves_train-gan.png"};
+    char before[4][65], after[65];
+    open_run("whole");
+    CHECK_OK(HO_STAGE_REPORT.execute(run));
+    for (int i = 0; i < 4; ++i) {
+        CHECK_OK(ho_file_sha256(ho_run_path(run, "report/%s", files[i]), before[i]));
+    }
+    CHECK_OK(HO_STAGE_REPORT.execute(run));
+    for (int i = 0; i < 4; ++i) {
+        CHECK_OK(ho_file_sha256(ho_run_path(run, "report/%s", files[i]), after));
+        assert_string_equal(before[i], after);
+    }
+    close_run();
+}
+
+static void what_is_missing_is_left_out(void **state) {
+    (void)state;
+    ho_dataset dataset;
+    open_run("part");
+    CHECK_FAILS(HO_STAGE_REPORT.execute(run), HO_EIO, "dataset.h5", "run import-data first");
+    make_dataset(&dataset);
+    CHECK_OK(HO_STAGE_REPORT.execute(run));
+    assert_false(exists("reconstructions.png") || exists("synthetic_16.png") || exists("predictions_16.png"));
+    char *page = read_page();
+    assert_non_null(strstr(page, "run invert first"));
+    assert_non_null(strstr(page, "run generate first"));
+    free(page);
+    make_latents(&dataset, false);
+    make_predictions(&dataset, "transfer", 5);
+    assert_false(is_current());
+    CHECK_OK(HO_STAGE_REPORT.execute(run));
+    assert_true(is_current());
+    assert_true(exists("reconstructions.png") && exists("predictions_16.png") && !exists("synthetic_16.png"));
+    ho_dataset_free(&dataset);
+    close_run();
+}
+
+/* A file that is damaged costs its own picture only; a folder that cannot be written stops the stage. */
+static void damage_is_told(void **state) {
+    (void)state;
+    open_run("part");
+    FILE *file = fopen(ho_run_path(run, "latents.h5"), "w");
+    fputs("no HDF5", file);
+    fclose(file);
+    CHECK_OK(HO_STAGE_REPORT.execute(run));
+    char *page = read_page();
+    assert_non_null(strstr(page, "reconstructions.png: "));
+    assert_non_null(strstr(page, "predictions_16.png"));
+    free(page);
+    char command[200];
+    snprintf(command, sizeof command, "rm -r %s/runs/part/report && touch %s/runs/part/report", folder, folder);
+    assert_int_equal(system(command), 0);
+    CHECK_FAILS(HO_STAGE_REPORT.execute(run), HO_EIO, "report");
+    close_run();
+}
+
+/* ---- sheets */
+
+static void a_sheet_enlarges_and_marks(void **state) {
+    (void)state;
+    ho_sheet sheet;
+    ho_image page;
+    const uint8_t red[3] = {214, 30, 30}, blue[3] = {0, 0, 255};
+    CHECK_OK(ho_sheet_new(3, 2, 50, 50, &sheet));
+    for (int i = 0; i < 3; ++i) {
+        ho_image_fill(&sheet.items[i].panel[1], 0, 0, 50, 50, blue);
+    }
+    sheet.items[1].marked = true;
+    snprintf(sheet.title, sizeof sheet.title, "title");
+    CHECK_OK(ho_sheet_draw(&sheet, &page));
+    int64_t n_blue = 0, n_red = 0;
+    for (int64_t p = 0; p < (int64_t)page.width * page.height; ++p) {
+        n_blue += memcmp(page.pixels + 3 * p, blue, 3) == 0;
+        n_red += memcmp(page.pixels + 3 * p, red, 3) == 0;
+    }
+    assert_int_equal(n_blue, 3 * 150 * 150); /* 50 pixels become 150, the least multiple from 128 on */
+    assert_int_equal(n_red, (316 * 162) - (306 * 152));
+    ho_image_free(&page);
+    ho_sheet_free(&sheet);
+}
+
+static void large_images_are_reduced_to_the_page(void **state) {
+    (void)state;
+    ho_sheet sheet;
+    ho_image page;
+    CHECK_OK(ho_sheet_new(2, 5, 512, 512, &sheet));
+    CHECK_OK(ho_sheet_draw(&sheet, &page));
+    assert_in_range(page.width, 1500, HO_REPORT_WIDTH);
+    ho_image_free(&page);
+    ho_sheet_free(&sheet);
+    assert_int_equal(ho_sheet_new(2, 6, 8, 8, &sheet), HO_ESHAPE);
+}
+
+static void overlays_mix_seven_to_three(void **state) {
+    (void)state;
+    uint8_t palette[2][3] = {{0, 0, 0}, {100, 200, 0}}, rgb[9];
+    const ho_dataset dataset = {.n_classes = 2, .palette = palette};
+    const uint8_t label[3] = {0, 1, 255}, image[9] = {100, 100, 100, 0, 100, 255, 0, 0, 0};
+    ho_sheet_colours(&dataset, 3, label, image, rgb);
+    const uint8_t mixed[9] = {30, 30, 30, 70, 170, 77, 140, 140, 140};
+    assert_memory_equal(rgb, mixed, sizeof mixed);
+    ho_sheet_colours(&dataset, 3, label, NULL, rgb);
+    const uint8_t plain[9] = {0, 0, 0, 100, 200, 0, 200, 200, 200};
+    assert_memory_equal(rgb, plain, sizeof plain);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_whole_run_gets_every_picture),
+        cmocka_unit_test(a_report_is_current_until_something_changes),
+        cmocka_unit_test(a_report_is_reproducible),
+        cmocka_unit_test(what_is_missing_is_left_out),
+        cmocka_unit_test(damage_is_told),
+        cmocka_unit_test(a_sheet_enlarges_and_marks),
+        cmocka_unit_test(large_images_are_reduced_to_the_page),
+        cmocka_unit_test(overlays_mix_seven_to_three),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
