@@ -87,8 +87,7 @@ ho_generator *ho_gan_trainer_generator(ho_gan_trainer *trainer) {
     return trainer->g_ema;
 }
 
-/* ---- samples
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- samples --------------------------------------------------------------------------------------------- */
 
 static ho_status sample_batch(ho_gan_trainer *t, uint64_t stream, int64_t first, int64_t n, uint8_t *images) {
     const ho_stylegan2_shape *shape = &t->options.shape;
@@ -120,8 +119,7 @@ ho_status ho_gan_trainer_samples(ho_gan_trainer *trainer, const char *stream, in
     return HO_OK;
 }
 
-/* ---- checkpoints
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- checkpoints ----------------------------------------------------------------------------------------- */
 
 static ho_status write_adam(ho_store *store, const char *const name[2], ho_adam *adam, int64_t count, float *host) {
     HO_TRY(ho_adam_get(adam, host, host + count));

@@ -10,8 +10,7 @@
 
 enum { ADA_INTERVAL = 4 }; /* iterations between moves of p */
 
-/* ---- draws: all a function of (seed, stream, number of the image)
- * ------------------------------------------------------ */
+/* ---- draws: all a function of (seed, stream, number of the image) ---------------------------------------- */
 
 static ho_status draw_z(ho_gan_trainer *t, const char *stream, ho_tensor **z) {
     const int64_t N = t->options.batch, D = t->options.shape.z_dim;
@@ -73,8 +72,7 @@ static void load_real(ho_gan_trainer *t) {
     }
 }
 
-/* ---- phases
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- phases ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const char *z, *z_mix, *cut, *noise, *augment;

@@ -23,8 +23,7 @@ struct ho_swd_set {
     swd_level level[HO_SWD_MAX_LEVELS];
 };
 
-/* ---- pyramid
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- pyramid --------------------------------------------------------------------------------------------- */
 
 static int64_t mirror(int64_t i, int64_t n) {
     return i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i;
@@ -75,8 +74,7 @@ static void subtract_up(float *x, int64_t H, int64_t W, const float *coarse, flo
     }
 }
 
-/* ---- sets
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- sets ------------------------------------------------------------------------------------------------ */
 
 ho_status ho_swd_set_create(int64_t H, int64_t W, int64_t capacity, int64_t per_image, uint64_t seed,
                             ho_swd_set **set) {
@@ -187,8 +185,7 @@ static void normalize(ho_swd_set *s) {
     s->normalized = true;
 }
 
-/* ---- comparison
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- comparison ------------------------------------------------------------------------------------------ */
 
 /* Ascending, in 3 passes over the bits of the floats; `spare` holds n. The result lies in `key`. */
 static void sort_floats(uint32_t *key, uint32_t *spare, int64_t n) {

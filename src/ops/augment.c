@@ -18,8 +18,7 @@ enum {
     MOST_SCRATCH = 1 << 26 /* numbers of scratch after which a batch is split    */
 };
 
-/* ---- drawing
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- drawing --------------------------------------------------------------------------------------------- */
 
 typedef struct {
     uint64_t seed, stream, next;
@@ -174,8 +173,7 @@ void ho_augment_draw(double p, int64_t H, int64_t W, uint64_t seed, uint64_t str
     draw_color(&d, p, augmentation);
 }
 
-/* ---- planning
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- planning -------------------------------------------------------------------------------------------- */
 
 typedef struct {
     ho_tensor *x, *y;
@@ -293,8 +291,7 @@ static void part_free(ho_context *context, const part_memory *memory) {
     }
 }
 
-/* ---- the operation
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the operation --------------------------------------------------------------------------------------- */
 
 static ho_status augment_backward(ho_context *context, void *saved) {
     saved_augment *s = saved;

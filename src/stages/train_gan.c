@@ -38,8 +38,7 @@ typedef struct {
     int64_t iterations;
 } gan_stage;
 
-/* ---- config and data
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- config and data ------------------------------------------------------------------------------------- */
 
 static void read_options(const ho_config *c, uint64_t seed, ho_gan_options *o) {
     const char *augment = ho_config_text(c, "gan.augment");
@@ -101,8 +100,7 @@ static ho_status load_images(gan_stage *s) {
     return HO_OK;
 }
 
-/* ---- snapshots
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- snapshots ------------------------------------------------------------------------------------------- */
 
 static ho_status write_grid(gan_stage *s, const char *path, const uint8_t *images, int n) {
     const int size = (int)s->options.shape.height;
@@ -131,7 +129,7 @@ static ho_status prepare_reals(gan_stage *s) {
 static ho_status measure(gan_stage *s, double *swd) {
     const int64_t size = s->options.shape.height;
     ho_swd_set *fakes;
-    ho_swd_result result;
+    ho_swd_result result = {0};
     HO_TRY(ho_gan_trainer_samples(s->trainer, "train-gan/swd", 0, s->n_swd, s->samples));
     HO_TRY(ho_swd_set_create(size, size, s->n_swd, SWD_PATCHES, s->options.seed + 1, &fakes));
     ho_status status = ho_swd_set_add(fakes, s->n_swd, s->samples);
@@ -183,8 +181,7 @@ static ho_status snapshot(gan_stage *s, const ho_gan_report *report) {
     return write_checkpoint(s);
 }
 
-/* ---- training
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- training -------------------------------------------------------------------------------------------- */
 
 /* Goes on from a checkpoint of the same config and data; says so, and says why when it cannot. */
 static ho_status resume(gan_stage *s) {

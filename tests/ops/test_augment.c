@@ -73,8 +73,7 @@ static void adjoint(const float *x, const float *g, int64_t N, int64_t H, int64_
     ho_context_record(context, false);
 }
 
-/* ---- truth
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- truth ----------------------------------------------------------------------------------------------- */
 
 /* sym6 decomposition low-pass as published (sum sqrt 2). */
 static const double SYM6[12] = {0.015404109327027373, 0.0034907120842174702, -0.11799011114819057,
