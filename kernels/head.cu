@@ -28,8 +28,7 @@ typedef _Float16 head_half;
 #define HEAD_LOG logf
 #endif
 
-/* ---- training
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- training -------------------------------------------------------------------------------------------- */
 
 HO_KERNEL pack_kernel(const ho_real *HO_RESTRICT from, int64_t count, uint16_t *to) {
     head_half *half = (head_half *)to;
@@ -103,14 +102,13 @@ ho_status ho_k_head_gather(const ho_k_head_blocks *blocks, const int64_t *pixel,
     return HO_LAUNCH_STATUS("head_gather");
 }
 
-/* ---- inference
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- inference ------------------------------------------------------------------------------------------- */
 
 int64_t ho_k_head_tile_bytes(void) {
 #ifdef __CUDACC__
     return (int64_t)64 << 20;
 #else
-    return (int64_t)512 << 10;
+    return (int64_t)2 << 20;
 #endif
 }
 

@@ -110,8 +110,7 @@ const ho_synthetic_info *ho_synthetic_info_of(const ho_synthetic_file *file) {
     return &file->info;
 }
 
-/* ---- samples
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- samples --------------------------------------------------------------------------------------------- */
 
 /* Makes shard `number` the open one and checks that it holds the samples that it should. */
 static ho_status open_shard(ho_synthetic_file *file, int64_t number) {
@@ -200,8 +199,7 @@ ho_status ho_synthetic_samples(ho_synthetic_file *file, int64_t first, int64_t n
     return HO_OK;
 }
 
-/* ---- the kept samples
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the kept samples ------------------------------------------------------------------------------------ */
 
 static ho_status check_labels(const ho_synthetic *set, const char *path) {
     for (int64_t p = 0; p < set->n * set->height * set->width; ++p) {

@@ -95,8 +95,7 @@ const ho_label_head_shape *ho_label_head_shape_of(const ho_label_head *head) {
     return &head->shape;
 }
 
-/* ---- files
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------------------- */
 
 ho_status ho_label_head_write(ho_label_head *head, ho_store *store) {
     const ho_label_head_shape *s = &head->shape;
@@ -161,8 +160,7 @@ done:
     return HO_OK;
 }
 
-/* ---- hypercolumns -> logits
- * -------------------------------------------------------------------------------------------- */
+/* ---- hypercolumns -> logits ------------------------------------------------------------------------------ */
 
 ho_status ho_label_head_logits(ho_context *context, ho_label_head *head, ho_tensor *x, bool training,
                                ho_tensor **logits) {

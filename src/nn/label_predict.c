@@ -34,8 +34,7 @@ typedef struct {
     uint8_t *label;
 } predictor;
 
-/* ---- plan
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- plan ------------------------------------------------------------------------------------------------ */
 
 /* Source rows of a level of `height` rows for label rows first .. last of H. */
 static void source_rows(int64_t height, int64_t H, int64_t first, int64_t last, int64_t *low, int64_t *high) {
@@ -136,8 +135,7 @@ static void release(predictor *p) {
     }
 }
 
-/* ---- one image
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- one image ------------------------------------------------------------------------------------------- */
 
 /* Rows low .. high of the level's products for image n: G = sum over its blocks of F_l W1_l. */
 static ho_status multiply_level(const predictor *p, const level *at, int64_t n, int64_t low, int64_t high) {
@@ -257,8 +255,7 @@ ho_status ho_label_head_predict(ho_context *context, ho_label_head *head, const 
     return status;
 }
 
-/* ---- score
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- score ----------------------------------------------------------------------------------------------- */
 
 /* Non-negative floats are ordered as their bits. The k-th largest value is found from a histogram of the upper 16 bits
  * and one of the lower 16 bits within the bin found. */

@@ -49,8 +49,7 @@ static const char *shard_path(ho_run *run, int64_t count, int64_t number) {
     return ho_run_path(run, "synthetic_%lld/shard-%05lld.h5", (long long)count, (long long)number);
 }
 
-/* ---- what is there
- * --------------------------------------------------------------------------------------------------- */
+/* ---- what is there --------------------------------------------------------------------------------------- */
 
 static bool png_is_there(ho_run *run, int64_t count) {
     return access(ho_run_path(run, "synthetic_%lld_png/%lld_0.pickle", (long long)count,
@@ -111,8 +110,7 @@ static ho_status current(ho_run *run, bool *is_current, const char **why) {
     return HO_OK;
 }
 
-/* ---- one batch
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- one batch ------------------------------------------------------------------------------------------- */
 
 /* Latents, images and labels of batch `number`, into the job's buffers. */
 static ho_status make_batch(job *j, int64_t number) {
@@ -202,8 +200,7 @@ done:
     return status;
 }
 
-/* ---- the index
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the index ------------------------------------------------------------------------------------------- */
 
 static ho_status read_scores(const job *j, float *score) {
     for (int64_t first = 0; first < j->n; first += j->shard) {
@@ -299,8 +296,7 @@ done:
     return status;
 }
 
-/* ---- one set
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- one set --------------------------------------------------------------------------------------------- */
 
 static ho_status make_buffers(job *j) {
     const ho_stylegan2_shape *shape = ho_generator_shape(j->generator);

@@ -44,8 +44,7 @@ void ho_clean_rare_labels(uint8_t *labels, int64_t n, int64_t pixels, int64_t mi
     }
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------------------ */
 
 /* Splits the labelled pixels: each is held out with the same probability. */
 static ho_status split_pixels(ho_head_training *t, int64_t n) {
@@ -153,8 +152,7 @@ ho_label_head *ho_head_training_result(ho_head_training *training) {
     return training->at.n_held > 0 ? training->best : training->head;
 }
 
-/* ---- steps
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------------------- */
 
 /* Mean loss over pixels and members for logits (B, M K). */
 static ho_status member_loss(ho_head_training *t, ho_tensor *logits, ho_tensor **loss) {
@@ -240,8 +238,7 @@ ho_status ho_head_training_advance(ho_head_training *training, bool (*interrupte
     return HO_OK;
 }
 
-/* ---- checkpoint
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- checkpoint ------------------------------------------------------------------------------------------ */
 
 ho_status ho_head_training_save(ho_head_training *training, ho_store *store) {
     const ho_head_progress *at = &training->at;

@@ -15,8 +15,7 @@
 #endif
 enum { SEED = 5, MAX_UNITS = 32768 };
 
-/* ---- one case: random maps, a head with random parameters, and its labels by definition
- * -------------------------------- */
+/* ---- one case: random maps, a head with random parameters, and its labels by definition ------------------ */
 
 typedef struct {
     const char *name;
@@ -233,8 +232,7 @@ static void whole_images_agree_with_the_definition(void **state) {
     }
 }
 
-/* ---- hypercolumns of drawn pixels
- * ---------------------------------------------------------------------------------------- */
+/* ---- hypercolumns of drawn pixels ------------------------------------------------------------------------ */
 
 static void gathered_rows_are_hypercolumns(void **state) {
     (void)state;
@@ -290,8 +288,7 @@ static void gathered_rows_are_hypercolumns(void **state) {
     }
 }
 
-/* ---- hypercolumns -> logits
- * ------------------------------------------------------------------------------------------------ */
+/* ---- hypercolumns -> logits ------------------------------------------------------------------------------ */
 
 static void logits_of_shared_and_own_pixels_agree_with_the_definition(void **state) {
     (void)state;
