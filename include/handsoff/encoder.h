@@ -27,11 +27,20 @@ ho_status ho_encoder_write(ho_encoder *encoder, ho_store *store);
 void ho_encoder_free(ho_encoder *encoder);
 ho_params *ho_encoder_params(ho_encoder *encoder);
 const ho_encoder_shape *ho_encoder_shape_of(const ho_encoder *encoder);
+/* The unit of the heads: corrections are this many times what the heads answer. 1 until it is set; kept in the file as
+ * the buffer latent_scale. Right is the root mean square of w - w_avg over latents of the generator. */
+double ho_encoder_latent_scale(const ho_encoder *encoder);
+ho_status ho_encoder_set_latent_scale(ho_encoder *encoder, double scale);
+/* The parameters of an encoder of this shape that ho_store_write_params has written under `prefix`. */
+ho_status ho_encoder_read_params(ho_encoder *encoder, ho_store *store, const char *prefix);
 
 /* One pass: image and current (N,H,W,3; current only when iterations > 1), start (N,L,D) -> w_plus = start +
  * correction. */
 ho_status ho_encoder_pass(ho_context *context, ho_encoder *encoder, ho_tensor *image, ho_tensor *current,
                           ho_tensor *start, bool training, ho_tensor **w_plus);
+/* Where passes begin: N times w_avg in every row, start (N,L,D); and, unless NULL, the generator's image of it. */
+ho_status ho_encoder_start(ho_context *context, ho_generator *generator, int64_t N, ho_tensor **start,
+                           ho_tensor **image);
 /* All iterations from the generator's w_avg, without recording: image -> w_plus. */
 ho_status ho_encoder_invert(ho_context *context, ho_encoder *encoder, ho_generator *generator, ho_tensor *image,
                             ho_tensor **w_plus);

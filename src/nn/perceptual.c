@@ -202,6 +202,18 @@ static ho_status run_layer(ho_context *context, const ho_perceptual *net, int i,
     }
 }
 
+ho_status ho_perceptual_fit(ho_context *context, const ho_perceptual *net, ho_tensor *image, ho_tensor **fitted) {
+    HO_REQUIRE(image->rank == 4 && image->dim[1] > 0 && image->dim[2] > 0,
+               "%s features: the image must be (N, H, W, 3), not %s", net->table->name, ho_tensor_shape_text(image));
+    int64_t H = image->dim[1], W = image->dim[2];
+    while (H < net->table->least || W < net->table->least) {
+        H *= 2;
+        W *= 2;
+    }
+    *fitted = image;
+    return H == image->dim[1] ? HO_OK : ho_resize_bilinear(context, image, H, W, fitted);
+}
+
 ho_status ho_perceptual_features(ho_context *context, ho_perceptual *net, ho_tensor *image, ho_taps *taps) {
     const int64_t least = net->table->least;
     HO_REQUIRE(image->rank == 4 && image->dim[3] == 3 && image->dim[1] >= least && image->dim[2] >= least,

@@ -1,0 +1,245 @@
+/* The loop of the encoder's two trainings. Step i learns from the pairs i * batch .. (i + 1) * batch - 1 of the stage's
+ * stream; the state of a checkpoint is the encoder, Adam and the number of steps. */
+#include "encoder_training.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { CHECKPOINT_STEPS = 200, LOG_STEPS = 10 };
+
+ho_status ho_encoder_training_open(ho_encoder_training *training) {
+    ho_encoder_training *t = training;
+    const ho_config *config = ho_run_config(t->run);
+    const char *generator = ho_run_path(t->run, "generator.h5");
+    const char *net = ho_run_data_path(t->run, ho_config_text(config, "perceptual.weights"));
+    ho_device *device = NULL;
+    HO_TRY(ho_run_need(t->run, generator));
+    HO_TRY(ho_run_need(t->run, net));
+    HO_TRY(ho_run_device(t->run, &device));
+    HO_TRY(ho_generator_load(device, generator, &t->generator));
+    ho_params_set_trainable(ho_generator_params(t->generator), false);
+    HO_TRY(ho_perceptual_load(device, net, &t->net));
+    t->pairs = (ho_pairs){t->generator, ho_run_seed(t->run), t->stream, ho_config_real(config, "encoder.truncation"),
+                          ho_config_real(config, "encoder.mixing")};
+    return HO_OK;
+}
+
+void ho_encoder_training_free(ho_encoder_training *training) {
+    ho_adam_free(training->adam);
+    ho_context_free(training->passing);
+    ho_context_free(training->lasting);
+    ho_encoder_free(training->encoder);
+    ho_perceptual_free(training->net);
+    ho_generator_free(training->generator);
+}
+
+ho_status ho_encoder_training_taps(ho_encoder_training *training, const ho_taps **taps) {
+    ho_encoder_training *t = training;
+    *taps = &t->image_taps;
+    if (!t->has_taps) {
+        ho_tensor *fitted = NULL;
+        HO_TRY(ho_perceptual_fit(t->lasting, t->net, t->image, &fitted));
+        HO_TRY(ho_perceptual_features(t->lasting, t->net, fitted, &t->image_taps));
+        t->has_taps = true;
+    }
+    return HO_OK;
+}
+
+/* ---- checkpoints
+ * ----------------------------------------------------------------------------------------------------------- */
+
+static const char *checkpoint_path(ho_encoder_training *t) {
+    return ho_run_path(t->run, "checkpoints/%s.h5", t->stage);
+}
+
+static ho_status write_state(ho_encoder_training *t, ho_store *store) {
+    int64_t count = 0;
+    ho_params *params = ho_encoder_params(t->encoder);
+    ho_params_values(params, &count);
+    float *moments = malloc(sizeof(float) * 2 * (size_t)count + 1);
+    if (moments == NULL) {
+        HO_FAIL(HO_EMEMORY, "%s: no memory for a checkpoint of %lld parameters", t->stage, (long long)count);
+    }
+    const int64_t counters[2] = {t->step, ho_adam_steps(t->adam)};
+    const double before[3] = {t->before.latent, t->before.lpips, t->before.mse};
+    ho_status status = HO_OK;
+    HO_TRY_DONE(ho_store_write_params(store, "encoder/", params));
+    HO_TRY_DONE(ho_store_write(store, "counters", HO_I64, HO_SHAPE(2), counters));
+    HO_TRY_DONE(ho_store_write(store, "before", HO_F64, HO_SHAPE(3), before));
+    HO_TRY_DONE(ho_adam_get(t->adam, moments, moments + count));
+    status = ho_store_write(store, "adam", HO_F32, HO_SHAPE(2, count), moments);
+done:
+    free(moments);
+    return status;
+}
+
+static ho_status read_state(ho_encoder_training *t, ho_store *store) {
+    int64_t count = 0, counters[2] = {0, 0};
+    double before[3];
+    ho_params_values(ho_encoder_params(t->encoder), &count);
+    float *moments = malloc(sizeof(float) * 2 * (size_t)count + 1);
+    if (moments == NULL) {
+        HO_FAIL(HO_EMEMORY, "%s: no memory for a checkpoint of %lld parameters", t->stage, (long long)count);
+    }
+    ho_status status = HO_OK;
+    HO_TRY_DONE(ho_encoder_read_params(t->encoder, store, "encoder/"));
+    HO_TRY_DONE(ho_store_read(store, "counters", HO_I64, HO_SHAPE(2), counters));
+    HO_TRY_DONE(ho_store_read(store, "before", HO_F64, HO_SHAPE(3), before));
+    HO_TRY_DONE(ho_store_read(store, "adam", HO_F32, HO_SHAPE(2, count), moments));
+    HO_TRY_DONE(ho_adam_set(t->adam, counters[1], moments, moments + count));
+    t->step = counters[0];
+    t->before = (ho_pair_errors){before[0], before[1], before[2]};
+done:
+    free(moments);
+    return status;
+}
+
+static ho_status write_store(ho_encoder_training *t, const char *path, const char *kind, bool state) {
+    const char *inputs[HO_TRAINING_INPUTS];
+    ho_store *store = NULL;
+    HO_TRY(ho_store_create(path, &store));
+    const int n_inputs = t->inputs(t->run, inputs);
+    ho_status status = ho_run_record(t->run, store, t->stage, kind, t->n_keys, t->keys, n_inputs, inputs);
+    if (status == HO_OK) {
+        status = state ? write_state(t, store) : ho_encoder_write(t->encoder, store);
+    }
+    status = status == HO_OK ? ho_store_commit(store) : status;
+    ho_store_close(store);
+    return status;
+}
+
+/* True in *resumed when a checkpoint was there and is loaded. */
+static ho_status resume(ho_encoder_training *t, bool *resumed) {
+    const char *path = checkpoint_path(t), *why = "", *inputs[HO_TRAINING_INPUTS];
+    const int n_inputs = t->inputs(t->run, inputs);
+    *resumed = false;
+    if (access(path, F_OK) != 0) {
+        return ho_run_log_restart(t->run, t->stage, "step", 0.0);
+    }
+    if (!ho_run_is_current(t->run, path, t->stage, t->n_keys, t->keys, n_inputs, inputs, &why)) {
+        ho_run_say(t->run, "%s: starts anew: %s", t->stage, why);
+        return ho_run_log_restart(t->run, t->stage, "step", 0.0);
+    }
+    ho_store *store = NULL;
+    HO_TRY(ho_store_open(path, &store));
+    const ho_status status = read_state(t, store);
+    ho_store_close(store);
+    HO_TRY(status);
+    ho_run_say(t->run, "%s: goes on from step %lld", t->stage, (long long)t->step);
+    *resumed = true;
+    return ho_run_log_restart(t->run, t->stage, "step", (double)t->step + 0.5);
+}
+
+/* ---- errors on held-out pairs
+ * ------------------------------------------------------------------------------------------- */
+
+static ho_status measure(ho_encoder_training *t, const char *when, ho_pair_errors *errors) {
+    ho_pairs held_out = t->pairs;
+    held_out.stream = "encoder/held-out";
+    HO_TRY(ho_pairs_errors(t->passing, &held_out, t->encoder, t->net, t->held_out, errors));
+    if (!isfinite(errors->latent) || !isfinite(errors->lpips) || !isfinite(errors->mse)) {
+        HO_FAIL(HO_ENUMERIC, "%s: the errors on held-out pairs are not finite (latent %g, LPIPS %g, MSE %g)", t->stage,
+                errors->latent, errors->lpips, errors->mse);
+    }
+    ho_run_log(t->run, t->stage, "step", (double)t->step, "held_out_latent", errors->latent, "held_out_lpips",
+               errors->lpips, "held_out_mse", errors->mse, NULL);
+    ho_run_say(t->run, "%s: %s, %lld held-out pairs: latent error %.4f  LPIPS %.4f  MSE %.5f", t->stage, when,
+               (long long)t->held_out, errors->latent, errors->lpips, errors->mse);
+    return ho_metrics_inversion(t->run, t->stage, when, errors->lpips, errors->mse, errors->latent);
+}
+
+/* ---- one step
+ * ----------------------------------------------------------------------------------------------------------- */
+
+/* A copy of `tensor` in t->lasting: passes are detached from one another. */
+static ho_status keep(ho_encoder_training *t, const ho_tensor *tensor, ho_tensor **copy) {
+    HO_TRY(ho_tensor_like(t->lasting, tensor, copy));
+    return ho_device_copy(ho_context_device(t->lasting), (*copy)->data, tensor->data, ho_tensor_bytes(tensor));
+}
+
+/* One pass from *latent and *current, which become those of the next pass. */
+static ho_status pass(ho_encoder_training *t, bool last, ho_tensor **latent, ho_tensor **current, double *loss) {
+    ho_tensor *w_plus = NULL, *guess = NULL, *loss_tensor = NULL;
+    ho_context_reset(t->passing);
+    ho_context_record(t->passing, true);
+    HO_TRY(ho_encoder_pass(t->passing, t->encoder, t->image, *current, *latent, t->batch_statistics, &w_plus));
+    HO_TRY(t->loss(t, t->passing, w_plus, &guess, &loss_tensor));
+    HO_TRY(ho_tensor_scalar(t->passing, loss_tensor, loss));
+    HO_TRY(ho_backward(t->passing, loss_tensor));
+    ho_context_record(t->passing, false);
+    if (last) {
+        return HO_OK;
+    }
+    if (guess == NULL) {
+        HO_TRY(ho_generator_synthesize(t->passing, t->generator, w_plus, NULL, NULL, &guess));
+    }
+    HO_TRY(keep(t, w_plus, latent));
+    return keep(t, guess, current);
+}
+
+static ho_status take_step(ho_encoder_training *t, double *loss) {
+    const int64_t iterations = ho_encoder_shape_of(t->encoder)->iterations;
+    const double pi = 3.14159265358979323846, done = (double)t->step / (double)t->steps;
+    const ho_adam_options adam = {t->lr * 0.5 * (1.0 + cos(pi * done)), 0.9, 0.999, 1e-8, 0.0};
+    ho_tensor *latent = NULL, *current = NULL;
+    *loss = 0.0;
+    ho_context_reset(t->lasting);
+    t->has_taps = false;
+    HO_TRY(ho_pairs_draw(t->lasting, &t->pairs, t->step * t->batch, t->batch, &t->truth, &t->image));
+    HO_TRY(ho_encoder_start(t->lasting, t->generator, t->batch, &latent, iterations > 1 ? &current : NULL));
+    for (int64_t i = 0; i < iterations; ++i) {
+        double part = 0.0;
+        const ho_status status = pass(t, i + 1 == iterations, &latent, &current, &part);
+        ho_context_record(t->passing, false);
+        HO_TRY(status);
+        *loss += part / (double)iterations;
+    }
+    if (!isfinite(*loss)) {
+        HO_FAIL(HO_ENUMERIC, "%s: the loss of step %lld is %g: lower the step size", t->stage, (long long)t->step,
+                *loss);
+    }
+    HO_TRY(ho_adam_step(t->adam, &adam, 1.0));
+    ++t->step;
+    return HO_OK;
+}
+
+static ho_status train(ho_encoder_training *t) {
+    while (t->step < t->steps) {
+        double loss = 0.0;
+        HO_TRY(take_step(t, &loss));
+        ho_run_progress(t->run, t->stage, t->step, t->steps, "steps", "loss %.4f", loss);
+        if (t->step % LOG_STEPS == 0 || t->step == t->steps) {
+            ho_run_log(t->run, t->stage, "step", (double)t->step, "loss", loss, NULL);
+        }
+        const bool stop = ho_run_interrupted();
+        if (stop || (t->step % CHECKPOINT_STEPS == 0 && t->step < t->steps)) {
+            HO_TRY(write_store(t, checkpoint_path(t), "checkpoint", true));
+        }
+        if (stop) {
+            HO_FAIL(HO_EINTERRUPT, "%s stopped after step %lld of %lld; the same command goes on from there", t->stage,
+                    (long long)t->step, (long long)t->steps);
+        }
+    }
+    return HO_OK;
+}
+
+ho_status ho_encoder_training_run(ho_encoder_training *training) {
+    ho_encoder_training *t = training;
+    ho_device *device = NULL;
+    bool resumed = false;
+    ho_pair_errors after;
+    HO_TRY(ho_run_device(t->run, &device));
+    HO_TRY(ho_context_create(device, &t->lasting));
+    HO_TRY(ho_context_create(device, &t->passing));
+    HO_TRY(ho_adam_create(ho_encoder_params(t->encoder), &t->adam));
+    HO_TRY(resume(t, &resumed));
+    if (!resumed) {
+        HO_TRY(measure(t, "before", &t->before));
+    }
+    HO_TRY(train(t));
+    HO_TRY(measure(t, "after", &after));
+    HO_TRY(write_store(t, ho_run_path(t->run, "%s", t->artefact), "encoder", false));
+    (void)unlink(checkpoint_path(t));
+    return HO_OK;
+}

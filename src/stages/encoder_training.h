@@ -1,0 +1,54 @@
+/* What train-encoder and finetune-encoder share: the loop over steps with its checkpoints and records, ReStyle's
+ * passes, and the errors on held-out pairs. */
+#ifndef HANDSOFF_STAGES_ENCODER_TRAINING_H
+#define HANDSOFF_STAGES_ENCODER_TRAINING_H
+
+#include "handsoff/encoder.h"
+#include "handsoff/perceptual.h"
+#include "handsoff/run.h"
+#include "pairs.h"
+
+enum { HO_TRAINING_INPUTS = 3 };
+typedef struct ho_encoder_training ho_encoder_training;
+
+/* The loss of one pass, recorded in `context`: w_plus is what the encoder answers; truth and image are the pair. A loss
+ * that makes the image of w_plus returns it in *guess, and leaves it alone otherwise. */
+typedef ho_status (*ho_encoder_loss)(ho_encoder_training *training, ho_context *context, ho_tensor *w_plus,
+                                     ho_tensor **guess, ho_tensor **loss);
+
+struct ho_encoder_training {
+    /* set by the stage */
+    ho_run *run;
+    const char *stage, *artefact; /* artefact: name in the run's directory                            */
+    const char *const *keys;      /* config keys that the result depends on, for its record           */
+    int n_keys;
+    int (*inputs)(ho_run *run, const char *path[HO_TRAINING_INPUTS]); /* lists the files that it is made from */
+    const char *stream; /* of the training pairs                                            */
+    int64_t steps, batch, held_out;
+    double lr;
+    bool batch_statistics; /* of batch norm; otherwise the running ones are used and kept      */
+    ho_encoder_loss loss;
+    ho_encoder *encoder; /* owned from here on                                               */
+    ho_generator *generator;
+    ho_perceptual *net;
+    /* of the loop */
+    ho_pairs pairs;
+    ho_adam *adam;
+    ho_context *lasting, *passing; /* reset once a step; once a pass                     */
+    ho_tensor *truth, *image;      /* the pairs of this step, in `lasting`               */
+    ho_taps image_taps;            /* features of image, when the loss asked for them    */
+    bool has_taps;
+    int64_t step; /* steps taken                                        */
+    ho_pair_errors before;
+};
+
+/* Opens generator.h5 (frozen) and the LPIPS network of the config. */
+ho_status ho_encoder_training_open(ho_encoder_training *training);
+/* Features of the pair's images, computed at the first call of a step. */
+ho_status ho_encoder_training_taps(ho_encoder_training *training, const ho_taps **taps);
+/* Measures, trains (from the checkpoint, if there is one of the same config and inputs), measures again, writes the
+ * artefact. */
+ho_status ho_encoder_training_run(ho_encoder_training *training);
+void ho_encoder_training_free(ho_encoder_training *training);
+
+#endif
