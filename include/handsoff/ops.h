@@ -35,8 +35,9 @@ typedef struct {
 } ho_act;
 #define HO_ACT_LINEAR ((ho_act){HO_LINEAR, 0.0, 1.0, 1.0, 1.0})
 #define HO_ACT_RELU   ((ho_act){HO_LRELU, 0.0, 1.0, 1.0, 1.0})
-#define HO_ACT_LRELU2 ((ho_act){HO_LRELU, 0.2, 1.0, 1.0, 1.4142135623730951}) /* StyleGAN2's: slope 0.2, gain sqrt 2   \
-                                                                               */
+#define HO_ACT_LRELU2                                                                                                  \
+    ((ho_act){HO_LRELU, 0.2, 1.0, 1.0, 1.4142135623730951}) /* StyleGAN2's: slope 0.2, gain sqrt 2                     \
+                                                             */
 
 /* y = gain * act(x_gain * x + b_gain * b[c]); b (C) or NULL; x (..., C). */
 ho_status ho_bias_act(ho_context *context, ho_tensor *x, ho_tensor *b, const ho_act *act, ho_tensor **y);

@@ -55,8 +55,8 @@ ho_status ho_store_get_text(ho_store *store, const char *key, char *text, size_t
 ho_status ho_store_set_number(ho_store *store, const char *key, double number);
 ho_status ho_store_get_number(ho_store *store, const char *key, double *number);
 bool ho_store_has_attribute(ho_store *store, const char *key);
-/* Calls visit for every attribute, in name order, with its value as text ("1, 2.5" for numbers); stops at the first status
- * that is not HO_OK. */
+/* Calls visit for every attribute, in name order, with its value as text ("1, 2.5" for numbers); stops at the first
+ * status that is not HO_OK. */
 typedef ho_status (*ho_store_attribute_visitor)(void *user, const char *key, const char *text);
 ho_status ho_store_visit_attributes(ho_store *store, ho_store_attribute_visitor visit, void *user);
 

@@ -102,7 +102,7 @@ static ho_status make_primitive_desc(const ho_conv_cache *cache, const ho_conv_s
                                      const conv_descs *d, dnnl_primitive_desc_t *pd) {
     const dnnl_dims_t stride = {s->stride, s->stride};
     const dnnl_dims_t dilation = {s->dilation - 1, s->dilation - 1};
-    dnnl_dims_t before, after;
+    dnnl_dims_t before = {0}, after = {0};
     paddings(s, before, after);
     dnnl_primitive_attr_t attr = NULL;
     DNNL_TRY(dnnl_primitive_attr_create(&attr));
