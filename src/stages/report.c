@@ -103,8 +103,11 @@ static ho_status add_source(sources *s, const char *path) {
         return HO_OK;
     }
     char **grown = realloc((void *)s->paths, sizeof *grown * ((size_t)s->n + 1));
-    s->paths = grown != NULL ? grown : s->paths;
-    char *copy = grown != NULL ? strdup(path) : NULL;
+    if (grown == NULL) {
+        HO_FAIL(HO_EMEMORY, "report: no memory for the list of inputs");
+    }
+    s->paths = grown;
+    char *copy = strdup(path);
     if (copy == NULL) {
         HO_FAIL(HO_EMEMORY, "report: no memory for the list of inputs");
     }

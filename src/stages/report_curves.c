@@ -16,7 +16,8 @@ static const char *const STAGE_NAMES[] = {"train-gan",  "train-encoder", "finetu
 /* What can be counted along the x axis, the first that a record has. */
 static const char *const X_FIELDS[] = {"kimg", "step", "epoch"};
 /* Numbers that tell records of different lines apart. */
-static const char *const KEY_FIELDS[] = {"labelled", "seed", "batch", "image"};
+static const char *const KEY_FIELDS[] = {"labelled", "seed", "first"};
+static const char *const KEY_TEXTS[] = {"labelled", "seed", "from image"};
 /* Costs and settings. */
 static const char *const OTHER_FIELDS[] = {"lr", "sec_per_kimg", "step_mb", "peak_rss_mb", "seconds", "images_per_s"};
 
@@ -29,6 +30,7 @@ static const struct {
              {"swd", "sliced Wasserstein distance to the training images"},
              {"r1", "R1 penalty"},
              {"r_t", "sign of D(real), and augmentation probability p"},
+             {"latent", "mean squared latent error"},
              {"lpips", "LPIPS"},
              {"mse", "mean squared error"},
              {"iou", "intersection over union"},
@@ -111,7 +113,7 @@ static ho_status add_record(curves *all, json_t *record, const char *which, doub
         const json_t *key = json_object_get(record, KEY_FIELDS[i]);
         if (json_is_number(key)) {
             const size_t used = strlen(keys);
-            (void)snprintf(keys + used, sizeof keys - used, "%s%s %g", used > 0 ? " " : "", KEY_FIELDS[i],
+            (void)snprintf(keys + used, sizeof keys - used, "%s%s %g", used > 0 ? " " : "", KEY_TEXTS[i],
                            json_number_value(key));
         }
     }
@@ -257,7 +259,8 @@ ho_status ho_report_curves(ho_report *report) {
     ho_status status = HO_OK;
     curves *all = malloc(sizeof *all);
     if (all == NULL) {
-        status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "report: no memory for curves");
+        free((void *)logs);
+        HO_FAIL(HO_EMEMORY, "report: no memory for curves");
     }
     for (int i = 0; i <= COUNT(STAGE_NAMES) && status == HO_OK; ++i) {
         *all = (curves){.n = 0};

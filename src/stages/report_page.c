@@ -91,7 +91,7 @@ static void put_results(const ho_report *report, FILE *out) {
     json_t *classes = json_object_get(json_array_get(results, 0), "per_class");
     const char *name = NULL;
     size_t i = 0;
-    fputs("<h2>Results on real test images</h2>\n", out);
+    fputs("<h2>Results on the held-out test images</h2>\n", out);
     if (json_array_size(results) == 0) {
         fputs("<p>None yet: run evaluate first.</p>\n", out);
         return;

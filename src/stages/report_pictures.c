@@ -1,4 +1,5 @@
 /* Reconstructions of the labelled images, the generated set, the last sample grid of the generator. */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,14 +48,14 @@ static ho_status read_numbers(ho_store *store, const char *name, int64_t n, doub
         return HO_OK;
     }
     HO_TRY(ho_store_info_of(store, name, &info));
-    *values = malloc(sizeof(double) * (size_t)(n + 1));
+    *values = calloc((size_t)n + 1, sizeof(double));
     if (*values == NULL) {
         HO_FAIL(HO_EMEMORY, "%s: no memory for '%s'", ho_store_path(store), name);
     }
     if (info.dtype == HO_F64) {
         return ho_store_read(store, name, HO_F64, 1, &n, *values);
     }
-    float *single = malloc(sizeof(float) * (size_t)(n + 1));
+    float *single = calloc((size_t)n + 1, sizeof(float));
     if (single == NULL) {
         HO_FAIL(HO_EMEMORY, "%s: no memory for '%s'", ho_store_path(store), name);
     }
@@ -117,6 +118,7 @@ static void mean_text(char *text, size_t size, const char *name, int64_t n, doub
 static ho_status fill_reconstructions(const inversions *v, ho_sheet *sheet) {
     const int n = v->n < RECONSTRUCTIONS ? (int)v->n : RECONSTRUCTIONS, P = v->start != NULL ? 3 : 2;
     const size_t bytes = (size_t)(v->height * v->width * 3);
+    assert(v->target != NULL && v->refined != NULL);
     HO_TRY(ho_sheet_new(n, P, (int)v->height, (int)v->width, sheet));
     (void)snprintf(sheet->title, sizeof sheet->title, "Reconstructions of the labelled images");
     (void)snprintf(sheet->note, sizeof sheet->note,
@@ -200,7 +202,7 @@ static ho_status fill_synthetic(const ho_report *report, ho_synthetic_file *file
     const ho_synthetic_info *info = ho_synthetic_info_of(file);
     const int n = info->n_generated < SAMPLES ? (int)info->n_generated : SAMPLES;
     const int64_t HW = info->height * info->width;
-    int64_t samples[SAMPLES];
+    int64_t samples[SAMPLES] = {0};
     if (report->dataset.n_classes != info->n_classes) {
         HO_FAIL(HO_EFORMAT, "synthetic_%lld.h5 has %lld classes, dataset.h5 has %d", (long long)count,
                 (long long)info->n_classes, report->dataset.n_classes);
@@ -208,11 +210,13 @@ static ho_status fill_synthetic(const ho_report *report, ho_synthetic_file *file
     HO_TRY(choose_samples(info, n, samples));
     HO_TRY(ho_sheet_new(n, 3, (int)info->height, (int)info->width, sheet));
     uint8_t *label = malloc((size_t)HW);
-    float *map = malloc(sizeof(float) * (size_t)(n * HW)), highest = 0.0F;
-    ho_status status = HO_OK;
+    float *map = calloc((size_t)(n * HW), sizeof(float)), highest = 0.0F;
     if (label == NULL || map == NULL) {
-        status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "report: no memory for %d samples", n);
+        free(label);
+        free(map);
+        HO_FAIL(HO_EMEMORY, "report: no memory for %d samples", n);
     }
+    ho_status status = HO_OK;
     for (int i = 0; i < n && status == HO_OK; ++i) {
         ho_sheet_item *item = &sheet->items[i];
         const ho_synthetic_buffers to = {item->panel[0].pixels, label, map + i * HW, NULL};

@@ -58,8 +58,10 @@ static ho_status fill_method(ho_report *report, const char *path, int panel, con
     const int64_t HW = (int64_t)test->height * test->width;
     ho_store *store = NULL;
     uint8_t *label = malloc((size_t)HW);
-    ho_status status = label == NULL ? ho_fail(HO_EMEMORY, __FILE__, __LINE__, "no memory for a label map") : HO_OK;
-    status = status == HO_OK ? ho_store_open(path, &store) : status;
+    if (label == NULL) {
+        HO_FAIL(HO_EMEMORY, "no memory for a label map");
+    }
+    ho_status status = ho_store_open(path, &store);
     status = status == HO_OK ? check_predictions(store, test) : status;
     for (int i = 0; i < sheet->n_items && status == HO_OK; ++i) {
         ho_sheet_item *item = &sheet->items[i];
@@ -101,12 +103,12 @@ static ho_status fill_predictions(ho_report *report, int64_t count, int n, const
         HO_FAIL(HO_EFORMAT, "dataset.h5 has no labelled test images");
     }
     const int images = test->n < IMAGES ? test->n : IMAGES;
-    int64_t rows[IMAGES];
+    int64_t rows[IMAGES] = {0};
     for (int i = 0; i < images; ++i) {
         rows[i] = (int64_t)i * test->n / images;
     }
     HO_TRY(ho_sheet_new(images, 2 + n, test->height, test->width, sheet));
-    (void)snprintf(sheet->title, sizeof sheet->title, "Predictions on real test images, from %lld labelled images",
+    (void)snprintf(sheet->title, sizeof sheet->title, "Predictions on the test images, from %lld labelled images",
                    (long long)count);
     (void)snprintf(sheet->note, sizeof sheet->note,
                    "%d of %d test images, evenly spaced, not selected. Under each prediction: pixels that agree with "

@@ -14,12 +14,13 @@ enum {
     MARGIN = 20,
     GAP = 4,       /* between panels */
     ITEM_GAP = 28, /* between items  */
+    LEGEND_GAP = 12,
     LEAST_WIDTH = 900,
     BAR = 160 /* length of the ramp */
 };
 
-static const uint8_t PAPER[3] = {250, 250, 250}, INK[3] = {25, 25, 25}, RED[3] = {214, 30, 30},
-                     IGNORED[3] = {200, 200, 200};
+static const uint8_t PAPER[3] = {250, 250, 250}, INK[3] = {25, 25, 25}, EDGE[3] = {190, 190, 190},
+                     RED[3] = {214, 30, 30}, IGNORED[3] = {200, 200, 200};
 
 ho_status ho_sheet_new(int n_items, int n_panels, int height, int width, ho_sheet *sheet) {
     memset(sheet, 0, sizeof *sheet);
@@ -126,7 +127,7 @@ static int draw_legend(const ho_sheet *sheet, int page_width, ho_image *page, in
     const int side = CELL_HEIGHT - 4;
     int x = MARGIN;
     for (int k = 0; k < sheet->n_legend; ++k) {
-        const int width = side + 8 + text_width(sheet->legend[k]);
+        const int width = side + LEGEND_GAP + text_width(sheet->legend[k]);
         if (x > MARGIN && x + width > page_width - MARGIN) {
             x = MARGIN;
             y += CELL_HEIGHT + 8;
@@ -134,7 +135,7 @@ static int draw_legend(const ho_sheet *sheet, int page_width, ho_image *page, in
         if (page != NULL) {
             ho_image_fill(page, x - 1, y - 2, side + 2, side + 2, INK);
             ho_image_fill(page, x, y - 1, side, side, sheet->legend_colour[k]);
-            cut_text(page, x + side + 8, y, page_width - MARGIN - x - side - 8, sheet->legend[k]);
+            cut_text(page, x + side + LEGEND_GAP, y, page_width - MARGIN - x - side - LEGEND_GAP, sheet->legend[k]);
         }
         x += width + ITEM_GAP;
     }
@@ -146,7 +147,7 @@ static int draw_legend(const ho_sheet *sheet, int page_width, ho_image *page, in
             ho_image_fill(page, MARGIN + i, y - 1, 1, side, colour);
         }
         if (page != NULL) {
-            cut_text(page, MARGIN + BAR + 8, y, page_width - 2 * MARGIN - BAR - 8, sheet->ramp);
+            cut_text(page, MARGIN + BAR + LEGEND_GAP, y, page_width - 2 * MARGIN - BAR - LEGEND_GAP, sheet->ramp);
         }
         y += CELL_HEIGHT + 8;
     }
@@ -243,6 +244,8 @@ static ho_status draw_item(const ho_sheet *sheet, const ho_sheet_item *item, con
     }
     for (int p = 0; p < sheet->n_panels; ++p) {
         const int left = x + p * (l->panel_width + GAP);
+        ho_image_fill(page, left - 1, y - 1, l->panel_width + 2, l->panel_height + 2,
+                      EDGE); /* seen round white labels */
         HO_TRY(draw_panel(&item->panel[p], l, left, y, page));
         cut_text(page, left, y + l->panel_height + 8, l->panel_width, item->under[p]);
     }
