@@ -115,6 +115,7 @@ const ho_config_key HO_CONFIG_KEYS[] = {
     INT("downstream.batch", 2, 4096, "16", "images a step"),
     REAL("downstream.lr", 0, 1, "0.001", "Adam step size, decayed by a cosine"),
     INTS("downstream.seeds", 0, 1000000000, "0,1,2", "one training per seed and method"),
-    TEXT("transfer.weights", "data/pretext/backbone.h5", "pretrained backbone of the transfer-learning baseline; empty: none"),
+    TEXT("transfer.weights", "data/pretext/backbone.h5",
+         "pretrained backbone of the transfer-learning baseline; empty: none"),
 };
 const int HO_N_CONFIG_KEYS = (int)(sizeof HO_CONFIG_KEYS / sizeof HO_CONFIG_KEYS[0]);
