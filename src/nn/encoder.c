@@ -96,10 +96,10 @@ static ho_status add_stages(ho_encoder *e) {
 static ho_status add_all(ho_encoder *e) {
     const ho_encoder_shape *s = &e->shape;
     const int64_t last = stage_width(s, e->n_stages > 0 ? e->n_stages - 1 : 0);
-    const int64_t features = 4 * (s->width >> e->n_stages) * last, outputs = s->L * s->D;
+    const int64_t n_features = 4 * (s->width >> e->n_stages) * last, outputs = s->L * s->D;
     HO_TRY(add_layer(e->params, &e->stem, s->iterations > 1 ? 6 : 3, stage_width(s, 0), 3, "stem"));
     HO_TRY(add_stages(e));
-    HO_TRY(add_layer(e->params, &e->hidden, features, HIDDEN, 0, "hidden"));
+    HO_TRY(add_layer(e->params, &e->hidden, n_features, HIDDEN, 0, "hidden"));
     HO_TRY(ho_params_add(e->params, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(outputs, HIDDEN), &e->heads_weight,
                          "heads.weight"));
     HO_TRY(ho_params_add(e->params, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(outputs), &e->heads_bias,
@@ -137,7 +137,8 @@ ho_status ho_encoder_create(ho_device *device, const ho_encoder_shape *shape, ui
     if (e == NULL || blocks == NULL) {
         free(e);
         free(blocks);
-        HO_FAIL(HO_EMEMORY, "encoder: no memory for its layers");
+        (void)ho_fail(HO_EMEMORY, __FILE__, __LINE__, "encoder: no memory for its layers");
+        return HO_EMEMORY;
     }
     ho_status status = HO_OK;
     *e = (ho_encoder){.shape = *shape, .n_stages = n_stages, .blocks = blocks, .scale = 1.0};

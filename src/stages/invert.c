@@ -253,8 +253,9 @@ typedef struct {
 static bool progress(void *user, int64_t step, double loss) {
     const batch *b = user;
     const int64_t steps = b->v->options.steps, size = b->v->batch, n_batches = (b->v->n + size - 1) / size;
+    const int64_t last = b->first + b->N;
     ho_run_progress(b->v->run, STAGE, b->first / size * steps + step, n_batches * steps, "steps",
-                    "images %lld to %lld of %lld  loss %.4f", (long long)b->first + 1, (long long)(b->first + b->N),
+                    "images %lld to %lld of %lld  loss %.4f", (long long)b->first + 1, (long long)last,
                     (long long)b->v->n, loss);
     if (step % 10 == 1) {
         ho_run_log(b->v->run, STAGE, "first", (double)b->first, "step", (double)step, "loss", loss, NULL);
