@@ -265,6 +265,32 @@ static void refinement_stops_when_told_and_refuses_nan(void **state) {
     close_run();
 }
 
+/* A VGG wants 16 pixels: smaller images are doubled until they have them, on both sides alike. */
+static void small_images_are_compared_at_twice_their_size(void **state) {
+    (void)state;
+    static const int64_t sides[][4] = {{16, 20, 16, 20}, {8, 16, 16, 32}, {4, 8, 16, 32}};
+    static float pixels[16 * 20 * 3];
+    ho_perceptual *net = NULL;
+    ho_context *context = NULL;
+    open_run("small", 0, NULL);
+    CHECK_OK(ho_perceptual_load(device(), NET, &net));
+    CHECK_OK(ho_context_create(device(), &context));
+    for (int k = 0; k < CHECK_LEN(sides); ++k) {
+        ho_tensor *image = NULL, *fitted = NULL, *distance = NULL;
+        double value = 1;
+        CHECK_OK(ho_tensor_from_host(context, pixels, HO_SHAPE(1, sides[k][0], sides[k][1], 3), &image));
+        CHECK_OK(ho_perceptual_fit(context, net, image, &fitted));
+        assert_true(fitted->dim[1] == sides[k][2] && fitted->dim[2] == sides[k][3]);
+        assert_true((fitted == image) == (k == 0));
+        CHECK_OK(ho_lpips(context, net, fitted, fitted, &distance));
+        CHECK_OK(ho_tensor_scalar(context, distance, &value));
+        assert_true(fabs(value) < 1e-6);
+    }
+    ho_context_free(context);
+    ho_perceptual_free(net);
+    close_run();
+}
+
 /* ---- the stage
  * ----------------------------------------------------------------------------------------------------------- */
 
@@ -389,6 +415,7 @@ int main(void) {
         cmocka_unit_test(images_do_not_influence_one_another),
         cmocka_unit_test(the_regulariser_holds_the_latent),
         cmocka_unit_test(refinement_stops_when_told_and_refuses_nan),
+        cmocka_unit_test(small_images_are_compared_at_twice_their_size),
         cmocka_unit_test(the_stage_writes_latents),
         cmocka_unit_test(wrong_set_ups_are_told),
         cmocka_unit_test(resumed_inversion_ends_with_the_same_bits),
