@@ -90,10 +90,10 @@ static void print_line(const char *item, const bench_work *work, int reps, doubl
 /* Seconds by the clock and of CPU, of all threads; an item that extrapolates scales both. */
 static ho_status once(bench_work *work, double *seconds, double *cpu) {
     const double start = bench_now(), cpu_start = bench_cpu();
-    *seconds = -1.0;
-    HO_TRY(work->run(work, seconds));
+    work->seconds = -1.0;
+    HO_TRY(work->run(work));
     const double wall = bench_now() - start;
-    *seconds = *seconds < 0.0 ? wall : *seconds;
+    *seconds = work->seconds < 0.0 ? wall : work->seconds;
     *cpu = (bench_cpu() - cpu_start) * *seconds / wall;
     return HO_OK;
 }

@@ -9,15 +9,15 @@
 #include "handsoff/stylegan2.h"
 #include "handsoff/tensor.h"
 
-/* One prepared item. run() does the work once and waits for the device. *seconds stays negative where the time between
- * call and return counts; an item that extrapolates sets it. */
+/* One prepared item. run() does the work once and waits for the device. */
 typedef struct bench_work bench_work;
 struct bench_work {
     ho_device *device;
     ho_context *context; /* reset by run() */
     ho_context *lasting; /* inputs         */
     void *state;
-    ho_status (*run)(bench_work *work, double *seconds);
+    ho_status (*run)(bench_work *work);
+    double seconds;      /* stays negative where the time that run() takes counts; an item that extrapolates sets it */
     double flop, images; /* of one run; images 0: not a matter of images */
     char shape[160];
 };

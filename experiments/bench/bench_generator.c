@@ -12,8 +12,7 @@ typedef struct {
     ho_tensor *w_plus;
 } synthesis;
 
-static ho_status run_synthesis(bench_work *work, double *seconds) {
-    (void)seconds;
+static ho_status run_synthesis(bench_work *work) {
     const synthesis *s = work->state;
     ho_tensor *image = NULL;
     ho_context_reset(work->context);
@@ -60,8 +59,7 @@ static ho_status differentiate(bench_work *work, inversion *s) {
     return ho_backward(work->context, loss);
 }
 
-static ho_status run_inversion(bench_work *work, double *seconds) {
-    (void)seconds;
+static ho_status run_inversion(bench_work *work) {
     static const ho_adam_options ADAM = {1e-3, 0.9, 0.999, 1e-8, 0.0};
     inversion *s = work->state;
     ho_context_reset(work->context);
@@ -101,7 +99,7 @@ ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t unused_b,
 enum { GAN_INTERVAL = 16, GAN_IMAGES = 64 };
 
 /* 16 iterations as one with R1 and 15 times one without: the trainer is made with R1 in every second iteration. */
-static ho_status run_gan(bench_work *work, double *seconds) {
+static ho_status run_gan(bench_work *work) {
     ho_gan_report report;
     double at[3];
     at[0] = bench_now();
@@ -110,7 +108,7 @@ static ho_status run_gan(bench_work *work, double *seconds) {
         HO_TRY(ho_device_sync(work->device));
         at[i + 1] = bench_now();
     }
-    *seconds = (at[1] - at[0]) + (GAN_INTERVAL - 1) * (at[2] - at[1]);
+    work->seconds = (at[1] - at[0]) + (GAN_INTERVAL - 1) * (at[2] - at[1]);
     return HO_OK;
 }
 

@@ -14,8 +14,7 @@ typedef struct {
     ho_label_prediction prediction;
 } inference;
 
-static ho_status run_inference(bench_work *work, double *seconds) {
-    (void)seconds;
+static ho_status run_inference(bench_work *work) {
     const inference *s = work->state;
     ho_context_reset(work->context);
     return ho_label_head_predict(work->context, s->head, &s->blocks, &s->prediction);
@@ -80,8 +79,7 @@ static ho_status learn(bench_work *work, training *s) {
     return ho_backward(work->context, loss);
 }
 
-static ho_status run_training(bench_work *work, double *seconds) {
-    (void)seconds;
+static ho_status run_training(bench_work *work) {
     static const ho_adam_options ADAM = {1e-3, 0.9, 0.999, 1e-8, 0.0};
     training *s = work->state;
     s->turn = (s->turn + 1) % RANDOM_BATCHES;

@@ -9,8 +9,7 @@ typedef struct {
     ho_tensor *a, *b, *c; /* product: c = a b; convolution: x, w, y */
 } kernel;
 
-static ho_status run_gemm(bench_work *work, double *seconds) {
-    (void)seconds;
+static ho_status run_gemm(bench_work *work) {
     const kernel *s = work->state;
     const int64_t n = s->size;
     HO_TRY(ho_gemm(work->device, false, false, n, n, n, HO_R(1.0), s->a->data, n, s->b->data, n, HO_R(0.0), s->c->data,
@@ -33,20 +32,17 @@ ho_status bench_make_gemm(bench_work *work, int64_t size, int64_t unused_b, int6
     return HO_OK;
 }
 
-static ho_status run_forward(bench_work *work, double *seconds) {
-    (void)seconds;
+static ho_status run_forward(bench_work *work) {
     const kernel *s = work->state;
     HO_TRY(ho_conv_forward(work->device, &s->shape, s->a->data, s->b->data, s->c->data));
     return ho_device_sync(work->device);
 }
-static ho_status run_data(bench_work *work, double *seconds) {
-    (void)seconds;
+static ho_status run_data(bench_work *work) {
     const kernel *s = work->state;
     HO_TRY(ho_conv_backward_data(work->device, &s->shape, s->c->data, s->b->data, s->a->data));
     return ho_device_sync(work->device);
 }
-static ho_status run_weights(bench_work *work, double *seconds) {
-    (void)seconds;
+static ho_status run_weights(bench_work *work) {
     const kernel *s = work->state;
     HO_TRY(ho_conv_backward_weights(work->device, &s->shape, s->a->data, s->c->data, s->b->data));
     return ho_device_sync(work->device);

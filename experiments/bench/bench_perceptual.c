@@ -17,8 +17,7 @@ static ho_status compare(bench_work *work, const lpips *s) {
     return s->backward ? ho_backward(work->context, loss) : HO_OK;
 }
 
-static ho_status run_lpips(bench_work *work, double *seconds) {
-    (void)seconds;
+static ho_status run_lpips(bench_work *work) {
     const lpips *s = work->state;
     ho_context_reset(work->context);
     s->a->has_grad = false;
