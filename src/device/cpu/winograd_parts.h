@@ -1,10 +1,10 @@
-/* Vectors, tile transforms and the inner matrix product that the Winograd files share. */
+/* Vectors and tile transforms that the Winograd files share. */
 #ifndef HANDSOFF_WINOGRAD_PARTS_H
 #define HANDSOFF_WINOGRAD_PARTS_H
 
 #include <stdint.h>
 
-enum { LANES = 16, TILE = 6, OUT = 4, POSITIONS = TILE * TILE, MOST_ROWS = 8, MOST_VECTORS = 4 };
+enum { LANES = 16, TILE = 6, OUT = 4, POSITIONS = TILE * TILE };
 
 typedef float vec __attribute__((vector_size(64)));
 typedef float vec_unaligned __attribute__((vector_size(64), aligned(4)));
@@ -53,80 +53,10 @@ static inline void transform_output_adjoint(const vec *in, int in_step, vec *out
     out[5 * out_step] = y3;
 }
 
-/* out = G in: three vectors to six. */
-static inline void transform_filter(const vec *in, int in_step, vec *out, int out_step) {
-    const vec g0 = in[0], g1 = in[in_step], g2 = in[2 * in_step];
-    const vec outer = (g0 + g2) * (-1.0F / 6.0F), middle = g1 * (1.0F / 6.0F);
-    const vec far = g0 * (1.0F / 24.0F) + g2 * (1.0F / 6.0F), near = g1 * (1.0F / 12.0F);
-    out[0] = g0 * 0.25F;
-    out[out_step] = outer - middle;
-    out[2 * out_step] = outer + middle;
-    out[3 * out_step] = far + near;
-    out[4 * out_step] = far - near;
-    out[5 * out_step] = g2;
-}
-
-/* out = G^T in: six vectors to three, the adjoint of transform_filter. */
-static inline void transform_filter_adjoint(const vec *in, int in_step, vec *out, int out_step) {
-    const vec m1 = in[in_step], m2 = in[2 * in_step], m3 = in[3 * in_step], m4 = in[4 * in_step];
-    const vec sum12 = (m1 + m2) * (-1.0F / 6.0F), sum34 = m3 + m4;
-    out[0] = in[0] * 0.25F + sum12 + sum34 * (1.0F / 24.0F);
-    out[out_step] = (m2 - m1) * (1.0F / 6.0F) + (m3 - m4) * (1.0F / 12.0F);
-    out[2 * out_step] = sum12 + sum34 * (1.0F / 6.0F) + in[5 * in_step];
-}
-
 /* Numbers from one of the 36 matrices of n numbers to the next: a cache line more than n, because strides that are
  * multiples of 4 KiB would put all 36 into the same cache set. */
 static inline int64_t position_step(int64_t n) {
     return n + LANES;
-}
-
-/* A matrix product's operands: C[r][0..width) (+)= sum_k a[r * a_row + k * a_k] * b[k * b_k + 0..width). */
-typedef struct {
-    const float *a, *b;
-    float *c;
-    int64_t a_row, a_k, b_k, c_row, k;
-    int add; /* add to C instead of overwriting it */
-} product;
-
-/* `rows` rows of `vectors` vectors; both are compile-time constants where this is inlined, so that the sums stay in
- * registers: at most 24 of them, which leaves room for a row of b and one broadcast. Few rows and many vectors, because
- * each row needs an address register of its own. */
-static inline __attribute__((always_inline)) void product_rows(const product *p, const int rows, const int vectors) {
-    vec sum[MOST_ROWS][MOST_VECTORS];
-    const float *a_of[MOST_ROWS];
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) {
-        a_of[r] = p->a + r * p->a_row;
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; ++v) {
-            sum[r][v] = p->add ? vec_load(p->c + r * p->c_row + v * LANES) : (vec){0};
-        }
-    }
-    const float *b = p->b;
-    const int64_t a_k = p->a_k, b_k = p->b_k, end = p->k * a_k;
-    for (int64_t at = 0; at < end; at += a_k, b += b_k) {
-        vec b_at[MOST_VECTORS];
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; ++v) {
-            b_at[v] = vec_load(b + v * LANES);
-        }
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; ++r) {
-            const float a_r = a_of[r][at];
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; ++v) {
-                sum[r][v] += a_r * b_at[v];
-            }
-        }
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; ++v) {
-            vec_store(p->c + r * p->c_row + v * LANES, sum[r][v]);
-        }
-    }
 }
 
 #endif

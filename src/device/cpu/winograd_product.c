@@ -1,52 +1,123 @@
 #include "winograd_product.h"
 
-/* One instance a row count and width, so that the accumulators are registers. */
-#define ROW_CASE(r, vectors)                                                                                           \
-    case r:                                                                                                            \
-        product_rows(p, r, vectors);                                                                                   \
+#ifndef HO_REAL_DOUBLE
+
+enum { MOST_ROWS = 12, MOST_VECTORS = 4 };
+
+/* Up to 24 sums, which leaves room for a row of V and one broadcast: 6x4, 8x3 or 12x2 vectors. */
+product_cut ho_winograd_cut(int64_t outputs) {
+    if (outputs % 64 != 0 && outputs % 48 == 0) {
+        return (product_cut){8, 48};
+    }
+    return outputs > 32 ? (product_cut){6, 64} : (product_cut){12, 32};
+}
+
+/* rows and vectors are compile-time constants where this is inlined, so that the sums stay in registers. */
+static inline __attribute__((always_inline)) void group_product(const float *U, const float *V, int64_t blocks_in,
+                                                                int64_t block, float *M, const int rows,
+                                                                const int vectors) {
+    vec sum[MOST_ROWS][MOST_VECTORS];
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) {
+            sum[r][v] = (vec){0};
+        }
+    }
+    for (int64_t i = 0; i < blocks_in; ++i, U += block) {
+        for (int k = 0; k < LANES; ++k, V += vectors * LANES) {
+            vec b[MOST_VECTORS];
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; ++v) {
+                b[v] = vec_load(V + v * LANES);
+            }
+#pragma GCC unroll 12
+            for (int r = 0; r < rows; ++r) {
+                const float a = U[r * LANES + k];
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; ++v) {
+                    sum[r][v] += a * b[v];
+                }
+            }
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) {
+            vec_store(M + v * block + r * LANES, sum[r][v]);
+        }
+    }
+}
+
+#define CASE(r, v)                                                                                                     \
+    case (r)*8 + (v):                                                                                                  \
+        group_product(U, V, blocks_in, block, M, r, v);                                                                \
         break
 
-#define ROWS_FUNCTION(name, vectors)                                                                                   \
-    static void name(const product *p, int rows) {                                                                     \
-        switch (rows) {                                                                                                \
-            ROW_CASE(1, vectors);                                                                                      \
-            ROW_CASE(2, vectors);                                                                                      \
-            ROW_CASE(3, vectors);                                                                                      \
-            ROW_CASE(4, vectors);                                                                                      \
-            ROW_CASE(5, vectors);                                                                                      \
-            ROW_CASE(6, vectors);                                                                                      \
-            ROW_CASE(7, vectors);                                                                                      \
-            ROW_CASE(8, vectors);                                                                                      \
-        default:                                                                                                       \
-            break;                                                                                                     \
-        }                                                                                                              \
-    }
-
-ROWS_FUNCTION(rows_16, 1)
-ROWS_FUNCTION(rows_32, 2)
-ROWS_FUNCTION(rows_48, 3)
-
-static void rows_64(const product *p, int rows) {
-    switch (rows) {
-        ROW_CASE(1, 4);
-        ROW_CASE(2, 4);
-        ROW_CASE(3, 4);
-        ROW_CASE(4, 4);
-        ROW_CASE(5, 4);
-        ROW_CASE(6, 4);
+void ho_winograd_product(const product_cut *cut, const float *U, const float *V, int64_t blocks_in, int64_t width,
+                         int64_t block, float *M) {
+    switch (cut->rows * 8 + width / LANES) {
+        CASE(6, 1);
+        CASE(6, 2);
+        CASE(6, 3);
+        CASE(6, 4);
+        CASE(8, 3);
+        CASE(12, 1);
+        CASE(12, 2);
     default:
         break;
     }
 }
 
-void ho_winograd_product(const product *all, int64_t n, int64_t width) {
-    static void (*const instance[MOST_VECTORS])(const product *, int) = {rows_16, rows_32, rows_48, rows_64};
-    void (*const run)(const product *, int) = instance[width / LANES - 1];
-    const int64_t step = width == PANEL ? 6 : MOST_ROWS;
-    for (int64_t row = 0; row < n; row += step) {
-        product part = *all;
-        part.a += row * all->a_row;
-        part.c += row * all->c_row;
-        run(&part, (int)(n - row < step ? n - row : step));
+static inline __attribute__((always_inline)) void weight_rows(const weight_product *p, const int vectors) {
+    vec sum[WEIGHT_ROWS][3];
+#pragma GCC unroll 8
+    for (int r = 0; r < WEIGHT_ROWS; ++r) {
+#pragma GCC unroll 3
+        for (int v = 0; v < vectors; ++v) {
+            sum[r][v] = p->add ? vec_load(p->S + r * p->S_row + v * LANES) : (vec){0};
+        }
+    }
+    const float *D = p->D, *U = p->U;
+    for (int64_t group = 0; group < p->groups; ++group, D += p->D_group, U += p->U_group) {
+        for (int k = 0; k < WEIGHT_TILES; ++k) {
+            vec b[3];
+#pragma GCC unroll 3
+            for (int v = 0; v < vectors; ++v) {
+                b[v] = vec_load(U + (v * POSITIONS * WEIGHT_TILES + k) * LANES);
+            }
+#pragma GCC unroll 8
+            for (int r = 0; r < WEIGHT_ROWS; ++r) {
+                const float a = D[k * LANES + r];
+#pragma GCC unroll 3
+                for (int v = 0; v < vectors; ++v) {
+                    sum[r][v] += a * b[v];
+                }
+            }
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < WEIGHT_ROWS; ++r) {
+#pragma GCC unroll 3
+        for (int v = 0; v < vectors; ++v) {
+            vec_store(p->S + r * p->S_row + v * LANES, sum[r][v]);
+        }
     }
 }
+
+void ho_winograd_weight_product(const weight_product *p, int vectors) {
+    switch (vectors) {
+    case 1:
+        weight_rows(p, 1);
+        break;
+    case 2:
+        weight_rows(p, 2);
+        break;
+    default:
+        weight_rows(p, 3);
+        break;
+    }
+}
+
+#endif

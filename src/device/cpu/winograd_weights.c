@@ -2,127 +2,95 @@
  *
  *   g_w = G^T ( sum over tiles (B^T d B) . (A g_y A^T) ) G.
  *
- * The sum over tiles is, for each of the 36 positions, a matrix product (C x tiles)(tiles x O). Tiles are taken in
+ * The sum over tiles is, for each of the 36 positions, a matrix product (O x tiles)(tiles x C). Tiles are taken in
  * blocks; within a block the threads share first the tiles to transform, then the positions, so that each sum has one
  * owner and a fixed order: the result does not depend on the number of threads. */
 #include "winograd.h"
 
 #ifndef HO_REAL_DOUBLE
 
+#include <string.h>
+
+#include "winograd_filters.h"
 #include "winograd_product.h"
+#include "winograd_tiles.h"
+
+bool ho_winograd_fits_weights(const ho_fused_shape *s) {
+    return ho_winograd_fits(s) && s->C >= 32 && s->O >= 32;
+}
 
 typedef struct {
-    const ho_conv_shape *s;
-    int64_t tiles_down, tiles_across;
-} tiling;
+    tiling t;
+    view in, out;
+    int64_t C, O; /* coarse channels */
+    const float *x, *x_scale, *g_y, *zeros;
+    float *U, *D, *S; /* S[position][O][C] */
+} plan;
 
-/* The pixels of a tile, `side` squared from (h0, w0), 16 channels of C, zero outside. */
-static inline __attribute__((always_inline)) void load_square(const ho_conv_shape *s, const float *image, int64_t C,
-                                                              int64_t h0, int64_t w0, const int side, vec *d) {
-    const float *origin = image + (h0 * s->W + w0) * C;
-    if (h0 >= 0 && w0 >= 0 && h0 + side <= s->H && w0 + side <= s->W) {
-        for (int i = 0; i < side * side; ++i) {
-            d[i] = vec_load(origin + (i / side * s->W + i % side) * C);
-        }
-        return;
-    }
-    for (int i = 0; i < side * side; ++i) {
-        const int64_t h = h0 + i / side, v = w0 + i % side;
-        const bool inside = h >= 0 && h < s->H && v >= 0 && v < s->W;
-        d[i] = inside ? vec_load(origin + (i / side * s->W + i % side) * C) : (vec){0};
-    }
+/* Group g of the block from tile `first` on: both sides transformed. */
+static void transform_group(const plan *p, int64_t first, int64_t g) {
+    const int64_t tile = first + g * WEIGHT_TILES, left = p->t.count - tile, R = WEIGHT_TILES;
+    const int64_t n = left < R ? left : R;
+    ho_winograd_gather(&p->t, &p->in, p->x, p->x_scale, p->zeros, tile, n, R, p->U + g * group_size(R, p->C));
+    ho_winograd_gather_outputs(&p->t, &p->out, p->g_y, p->zeros, tile, n, R, p->D + g * group_size(R, p->O));
 }
 
-/* Row `row` of U[position][n][C] and of D[position][n][O] from tile number `tile`. */
-static void transform_tile(const tiling *t, const float *x, const float *g_y, int64_t tile, int64_t row, int64_t n,
-                           float *U, float *D) {
-    const ho_conv_shape *s = t->s;
-    const int64_t per_image = t->tiles_down * t->tiles_across, image = tile / per_image, at = tile % per_image;
-    const int64_t h0 = at / t->tiles_across * OUT, w0 = at % t->tiles_across * OUT;
-    vec d[POSITIONS], half[POSITIONS], full[POSITIONS];
-    for (int64_t c = 0; c < s->C; c += LANES) {
-        load_square(s, x + image * s->H * s->W * s->C + c, s->C, h0 - 1, w0 - 1, TILE, d);
-        for (int column = 0; column < TILE; ++column) {
-            transform_input(d + column, TILE, half + column, TILE);
-        }
-        for (int line = 0; line < TILE; ++line) {
-            transform_input(half + line * TILE, 1, full + line * TILE, 1);
-        }
-        for (int position = 0; position < POSITIONS; ++position) {
-            vec_store(U + position * position_step(n * s->C) + row * s->C + c, full[position]);
-        }
-    }
-    for (int64_t o = 0; o < s->O; o += LANES) {
-        load_square(s, g_y + image * s->H * s->W * s->O + o, s->O, h0, w0, OUT, d);
-        for (int column = 0; column < OUT; ++column) {
-            transform_output_adjoint(d + column, OUT, half + column, OUT);
-        }
-        for (int line = 0; line < TILE; ++line) {
-            transform_output_adjoint(half + line * OUT, 1, full + line * TILE, 1);
-        }
-        for (int position = 0; position < POSITIONS; ++position) {
-            vec_store(D + position * position_step(n * s->O) + row * s->O + o, full[position]);
+/* S[position] (O, C) (+)= D[position]^T U[position] over the groups of a block. */
+static void add_products(const plan *p, int64_t position, int64_t groups, int add) {
+    const int64_t R = WEIGHT_TILES, C = p->C, O = p->O;
+    const int64_t panel = C % 48 == 0 ? 48 : 32;
+    float *S = p->S + position * position_step(C * O);
+    for (int64_t c = 0; c < C; c += panel) {
+        const int64_t width = C - c < panel ? C - c : panel;
+        for (int64_t o = 0; o < O; o += WEIGHT_ROWS) {
+            const weight_product all = {
+                p->D + group_size(R, o / LANES * LANES) + position * R * LANES + o % LANES,
+                p->U + group_size(R, c) + position * R * LANES,
+                group_size(R, O),
+                group_size(R, C),
+                groups,
+                S + o * C + c,
+                C,
+                add,
+            };
+            ho_winograd_weight_product(&all, (int)(width / LANES));
         }
     }
 }
 
-/* g_w (O,3,3,C) from S[position][O][C]: 16 input channels at a time. */
-static void transform_back(const ho_conv_shape *s, const float *S, float *g_w) {
-#pragma omp parallel for schedule(static)
-    for (int64_t o = 0; o < s->O; ++o) {
-        for (int64_t c = 0; c < s->C; c += LANES) {
-            vec m[POSITIONS], half[3 * TILE], full[9];
-            for (int position = 0; position < POSITIONS; ++position) {
-                m[position] = vec_load(S + position * position_step(s->O * s->C) + o * s->C + c);
-            }
-            for (int column = 0; column < TILE; ++column) {
-                transform_filter_adjoint(m + column, TILE, half + column, TILE);
-            }
-            for (int line = 0; line < 3; ++line) {
-                transform_filter_adjoint(half + line * TILE, 1, full + line * 3, 1);
-            }
-            for (int tap = 0; tap < 9; ++tap) {
-                vec_store(g_w + (o * 9 + tap) * s->C + c, full[tap]);
-            }
-        }
-    }
-}
-
-/* S[position] (O, C) (+)= D[position]^T U[position] over n tiles. */
-static void add_products(const ho_conv_shape *s, const float *U, const float *D, int64_t n, bool add, float *S) {
-#pragma omp parallel for schedule(static)
-    for (int64_t position = 0; position < POSITIONS; ++position) {
-        const float *D_at = D + position * position_step(n * s->O), *U_at = U + position * position_step(n * s->C);
-        float *S_at = S + position * position_step(s->O * s->C);
-        for (int64_t c = 0; c < s->C; c += PANEL) {
-            const int64_t width = s->C - c < PANEL ? s->C - c : PANEL;
-            const product all = {D_at, U_at + c, S_at + c, 1, s->O, s->C, s->C, n, add};
-            ho_winograd_product(&all, s->O, width);
-        }
-    }
-}
-
-ho_status ho_winograd_backward_weights(ho_device *device, const ho_conv_shape *s, const float *x, const float *g_y,
-                                       float *g_w) {
-    const tiling t = {s, (s->H + OUT - 1) / OUT, (s->W + OUT - 1) / OUT};
-    const int64_t tiles = s->N * t.tiles_down * t.tiles_across;
-    const int64_t wanted = ((int64_t)4 << 20) / (POSITIONS * (s->C + s->O) * (int64_t)sizeof(float));
-    const int64_t block = wanted < 64 ? 64 : wanted > 512 ? 512 : wanted;
+ho_status ho_winograd_backward_weights(ho_device *device, const ho_fused_shape *s, const float *x, const float *x_scale,
+                                       const float *g_y, float *g_w) {
+    const filter_case f = {s->grid, false, s->C, s->O};
+    const int64_t divide = s->grid == HO_GRID_DOWN ? 2 : 1, R = WEIGHT_TILES;
+    plan p = {.t = tiling_of(s->N, s->H / divide, s->W / divide), .x = x, .x_scale = x_scale, .g_y = g_y};
+    p.in = view_of(&p.t, s->C, divide);
+    p.out = view_of(&p.t, s->O, s->grid == HO_GRID_UP ? 2 : 1);
+    p.C = view_channels(&p.in);
+    p.O = view_channels(&p.out);
+    const int64_t all = (p.t.count + R - 1) / R, wanted = ((int64_t)2 << 20) / (group_size(R, p.C + p.O) * 4);
+    const int64_t block = wanted < 4 ? 4 : wanted > 32 ? 32 : wanted;
+    const int64_t n_sums = POSITIONS * position_step(p.C * p.O), widest = p.C > p.O ? p.C : p.O;
     void *workspace = NULL;
-    const int64_t n_sums = POSITIONS * position_step(s->C * s->O);
-    const int64_t n_tiles = POSITIONS * (position_step(block * s->C) + position_step(block * s->O));
-    HO_TRY(ho_cpu_workspace(device, (size_t)(n_sums + n_tiles) * sizeof(float), &workspace));
-    float *S = workspace, *U = S + n_sums;
-    for (int64_t first = 0; first < tiles; first += block) {
-        const int64_t n = tiles - first < block ? tiles - first : block;
-        float *D = U + POSITIONS * position_step(n * s->C);
+    HO_TRY(ho_cpu_workspace(device, (size_t)(n_sums + widest + block * group_size(R, p.C + p.O)) * sizeof(float),
+                            &workspace));
+    p.S = workspace;
+    float *zeros = p.S + n_sums;
+    memset(zeros, 0, (size_t)widest * sizeof *zeros);
+    p.zeros = zeros;
+    p.U = zeros + widest;
+    p.D = p.U + block * group_size(R, p.C);
+    for (int64_t first = 0; first < all; first += block) {
+        const int64_t n = all - first < block ? all - first : block;
 #pragma omp parallel for schedule(static)
-        for (int64_t row = 0; row < n; ++row) {
-            transform_tile(&t, x, g_y, first + row, row, n, U, D);
+        for (int64_t g = 0; g < n; ++g) {
+            transform_group(&p, first * R, g);
         }
-        add_products(s, U, D, n, first > 0, S);
+#pragma omp parallel for schedule(static)
+        for (int64_t position = 0; position < POSITIONS; ++position) {
+            add_products(&p, position, n, first > 0);
+        }
     }
-    transform_back(s, S, g_w);
+    ho_winograd_transform_filters_back(&f, p.S, g_w);
     return HO_OK;
 }
 

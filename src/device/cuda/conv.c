@@ -126,3 +126,32 @@ ho_status ho_conv_backward_weights(ho_device *device, const ho_conv_shape *s, co
                                              workspace, e->weights_bytes, &zero, e->w, g_w));
     return HO_OK;
 }
+
+/* cuDNN's convolutions stand alone: what surrounds them runs as kernels of their own. */
+bool ho_conv_fuses(const ho_device *device, const ho_fused_shape *s) {
+    (void)device, (void)s;
+    return false;
+}
+
+bool ho_conv_fuses_weights(const ho_device *device, const ho_fused_shape *s) {
+    (void)device, (void)s;
+    return false;
+}
+
+ho_status ho_fused_forward(ho_device *device, const ho_fused_shape *s, const ho_real *x, const ho_real *x_scale,
+                           const ho_real *w, const ho_conv_epilogue *epilogue, ho_real *y) {
+    (void)device, (void)s, (void)x, (void)x_scale, (void)w, (void)epilogue, (void)y;
+    HO_FAIL(HO_EDEVICE, "cuda fuses no convolution: ask ho_conv_fuses first");
+}
+
+ho_status ho_fused_backward_data(ho_device *device, const ho_fused_shape *s, const ho_real *g_y, const ho_real *w,
+                                 ho_real *g_x) {
+    (void)device, (void)s, (void)g_y, (void)w, (void)g_x;
+    HO_FAIL(HO_EDEVICE, "cuda fuses no convolution: ask ho_conv_fuses first");
+}
+
+ho_status ho_fused_backward_weights(ho_device *device, const ho_fused_shape *s, const ho_real *x,
+                                    const ho_real *x_scale, const ho_real *g_y, ho_real *g_w) {
+    (void)device, (void)s, (void)x, (void)x_scale, (void)g_y, (void)g_w;
+    HO_FAIL(HO_EDEVICE, "cuda fuses no convolution: ask ho_conv_fuses first");
+}
