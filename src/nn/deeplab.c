@@ -35,9 +35,9 @@ const ho_deeplab_shape *ho_deeplab_shape_of(const ho_deeplab *network) {
 static void choose_rates(ho_deeplab *d) {
     const ho_backbone_shape *s = &d->shape.backbone;
     const int64_t side = s->height < s->width ? s->height : s->width, stride = ho_backbone_stride(s);
-    const double map = (double)((side + stride - 1) / stride);
+    const int64_t map = (side + stride - 1) / stride;
     for (int i = 0; i < N_RATES; ++i) {
-        const int64_t rate = llround(12.0 * (i + 1) * map / 64.0);
+        const int64_t rate = llround(12.0 * (i + 1) * (double)map / 64.0);
         d->rate[i] = rate < 1 ? 1 : rate;
     }
 }

@@ -43,8 +43,10 @@ static void sample(const ho_labelled_image *job, double x, double y, float colou
     }
 }
 
+/* Rounded; v + 1 / 2 is exact enough for 8 bits and quicker than lround(). */
 static uint8_t to_byte(double v) {
-    return v <= 0.0 ? 0 : v >= 255.0 ? 255 : (uint8_t)(v + 0.5);
+    const double shifted = v + 0.5;
+    return shifted <= 0.0 ? 0 : shifted >= 255.0 ? 255 : (uint8_t)shifted;
 }
 
 static void change_colours(uint8_t *image, int64_t pixels, const ho_labelled_change *change) {

@@ -60,6 +60,7 @@ static ho_status list_inputs(ho_run *run, int n_jobs, const ho_downstream_job *j
     }
     if (*paths == NULL || failed) {
         free_paths(*paths, n_jobs + 1);
+        *paths = NULL;
         HO_FAIL(HO_EMEMORY, "no memory for the paths of %d networks", n_jobs);
     }
     return HO_OK;
@@ -251,7 +252,7 @@ static void print_header(const evaluation *e) {
 static ho_status write_table(evaluation *e, ho_store *store) {
     const int64_t dim[3] = {e->n_rows, e->n_seeds, e->K}, K = e->K, S = e->n_seeds;
     const char **methods = calloc((size_t)e->n_rows, sizeof *methods);
-    int64_t *numbers = calloc((size_t)(e->n_rows + e->n_seeds), sizeof *numbers);
+    int64_t *numbers = calloc((size_t)e->n_rows + (size_t)e->n_seeds, sizeof *numbers);
     uint8_t present[MAX_CLASSES];
     ho_status status = HO_OK;
     if (methods == NULL || numbers == NULL) {
