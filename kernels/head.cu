@@ -9,7 +9,7 @@
  * Layout: units of all members side by side, so that the inner loops run over M h1 contiguous numbers. */
 #include "head.h"
 
-#include "handsoff/kernel.h"
+#include "real.h"
 
 #if defined(__CUDACC__)
 #include <cuda_fp16.h>
@@ -18,14 +18,6 @@ typedef __half head_half;
 typedef __fp16 head_half;
 #else
 typedef _Float16 head_half;
-#endif
-
-#if defined(__CUDACC__) || defined(HO_REAL_DOUBLE)
-#define HEAD_EXP exp
-#define HEAD_LOG log
-#else
-#define HEAD_EXP expf
-#define HEAD_LOG logf
 #endif
 
 /* ---- training -------------------------------------------------------------------------------------------- */
@@ -122,7 +114,10 @@ HO_KERNEL fold_kernel(ho_k_head_fold_args f) {
             f.folded[r * f.I + i] = f.w[r * f.I + i] * scale;
             sum += f.w[r * f.I + i] * shift;
         }
-        f.folded_bias[r] = f.bias_out[r] + ho_block_sum(sum);
+        sum = ho_block_sum(sum);
+        HO_BLOCK_LOOP (one, 1) {
+            f.folded_bias[r + one] = f.bias_out[r + one] + sum;
+        }
     }
 }
 
@@ -208,7 +203,7 @@ HO_DEVICE ho_real member_entropy(const ho_real *logits, const ho_real *bias, int
     ho_real sum = 0, weighted = 0;
     for (int64_t k = 0; k < classes; ++k) {
         const ho_real below = e[k] - top;
-        e[k] = HEAD_EXP(below);
+        e[k] = ho_exp(below);
         sum += e[k];
         weighted += e[k] * below;
     }
@@ -216,7 +211,7 @@ HO_DEVICE ho_real member_entropy(const ho_real *logits, const ho_real *bias, int
         mean[k] += e[k] / sum;
     }
     *vote = best;
-    return HEAD_LOG(sum) - weighted / sum;
+    return ho_log(sum) - weighted / sum;
 }
 
 HO_KERNEL vote_kernel(const ho_real *logits, const ho_real *bias, int64_t count, int64_t members, int64_t classes,
@@ -237,7 +232,7 @@ HO_KERNEL vote_kernel(const ho_real *logits, const ho_real *bias, int64_t count,
         ho_real mixed = 0;
         for (int64_t k = 0; k < classes; ++k) {
             const ho_real p = mean[k] / (ho_real)members;
-            mixed -= p > 0 ? p * HEAD_LOG(p) : 0;
+            mixed -= p > 0 ? p * ho_log(p) : 0;
             mode = votes[k] > votes[mode] ? k : mode;
         }
         const ho_real divergence = mixed - entropy / (ho_real)members;

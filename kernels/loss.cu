@@ -1,21 +1,20 @@
 /* Losses. A mean over n items goes through S segments, S a function of n alone (segments.h): pass one writes one
  * partial sum a segment, pass two adds them.
  *
- *   softplus       y = 1/n sum softplus(s x),   softplus(t) = max(t, 0) + log1p(exp(-|t|));   g_x = g_y s sigmoid(s x)
- * / n squared error  y[n] = 1/M sum_m (a - b)^2;   g_a = 2 g_y[n] (a - b) / M,  g_b = -g_a cross entropy  y = 1/counted
- * sum_r (L_r - z_r[label_r]),  L = max z + log sum_k exp(z_k - max z); g_z = g_y (exp(z - L) - [k = label]) / counted,
- * zero in ignored rows One block works on one segment. exp and log are taken in ho_real: their arguments are at most 0.
- */
+ * - softplus: y = 1/n sum softplus(s x), softplus(t) = max(t, 0) + log1p(exp(-|t|)); g_x = g_y s sigmoid(s x) / n
+ * - squared error: y[n] = 1/M sum_m (a - b)^2; g_a = 2 g_y[n] (a - b) / M, g_b = -g_a
+ * - cross entropy: y = 1/counted sum_r (L_r - z_r[label_r]), L = max z + log sum_k exp(z_k - max z);
+ *   g_z = g_y (exp(z - L) - [k = label]) / counted, zero in ignored rows
+ *
+ * One block works on one segment. exp and log are taken in ho_real: their arguments are at most 0, or at least 1. */
 #include "loss.h"
 
 #include "real.h"
 #include "segments.h"
 
 #ifdef HO_REAL_DOUBLE
-#define HO_LOG   log
 #define HO_LOG1P log1p
 #else
-#define HO_LOG   logf
 #define HO_LOG1P log1pf
 #endif
 
@@ -124,7 +123,7 @@ HO_KERNEL cross_entropy_partials(ho_cross_entropy_args a, int64_t S, ho_real *HO
             for (int64_t k = 0; k < a.K; ++k) {
                 total += ho_exp(z[k] - top);
             }
-            log_sum[r] = top + HO_LOG(total);
+            log_sum[r] = top + ho_log(total);
             sum += log_sum[r] - z[a.label[r]];
         }
         sum = ho_block_sum(sum);

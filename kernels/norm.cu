@@ -1,9 +1,13 @@
 /* Batch normalisation (Ioffe & Szegedy 2015) of a row-major (R, C), channel by channel, and dropout.
  *
  *   y = a (x - mean) inv_std + b,   inv_std = 1 / sqrt(var + eps)
- *   batch statistics (mean and var are functions of x):
- *     g_x = a inv_std ( g_y - sum_g / R - (x - mean) inv_std^2 sum_gx / R ),  sum_g = sum_r g_y, sum_gx = sum_r g_y (x
- * - mean) constant statistics:  g_x = a inv_std g_y g_a = inv_std sum_gx,  g_b = sum_g
+ *
+ * With sum_g = sum_r g_y and sum_gx = sum_r g_y (x - mean):
+ *
+ * - batch statistics, where mean and var are functions of x:
+ *   g_x = a inv_std (g_y - sum_g / R - (x - mean) inv_std^2 sum_gx / R)
+ * - constant statistics: g_x = a inv_std g_y
+ * - both: g_a = inv_std sum_gx, g_b = sum_g
  *
  * Dropout: element i is kept when the first word of Philox4x32-10 with key `seed` and counter (first + i, stream) is at
  * least p 2^32, and multiplied by 1 / (1 - p). The mask is a function of its arguments, so backward applies it again to

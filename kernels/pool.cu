@@ -1,11 +1,12 @@
-/* Pooling, NHWC: x (N,H,W,C), y (N,P,Q,C), window (p,q) = rows p*stride - pad + i, columns q*stride - pad + j, 0 <= i,j
- * < k.
+/* Pooling, NHWC: x (N,H,W,C), y (N,P,Q,C); window (p,q) = rows p stride - pad + i, columns q stride - pad + j, with
+ * 0 <= i, j < k.
  *
- *   mean      y = 1/k^2 sum x;  g_x[h,w] = g_y[h/k, w/k] / k^2   (windows tile the image)
- *   maximum   y = max x over the window's pixels inside the image; NaN wins, of equal values the first. The position
- * i*k + j of the winner is kept in a byte. Backward gathers: pixel (h,w) adds g_y of those windows that contain it and
- *             chose it. No atomics.
- *   spread    g_x[n,h,w,c] = gain g_y[n,c]: backward of the mean over all pixels.
+ * - mean: y = 1/k^2 sum x; g_x[h,w] = g_y[h/k, w/k] / k^2 (windows tile the image)
+ * - maximum: y = max x over the window's pixels inside the image; NaN wins, of equal values the first. The position
+ *   i k + j of the winner is kept in a byte. Backward gathers: pixel (h,w) adds g_y of those windows that contain it
+ *   and chose it. No atomics.
+ * - spread: g_x[n,h,w,c] = gain g_y[n,c], the backward of the mean over all pixels
+ *
  * One block a pixel, its threads over channels. */
 #include "pool.h"
 

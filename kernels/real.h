@@ -8,12 +8,18 @@
 HO_DEVICE ho_real ho_exp(ho_real v) {
     return exp(v);
 }
+HO_DEVICE ho_real ho_log(ho_real v) {
+    return log(v);
+}
 HO_DEVICE ho_real ho_sqrt(ho_real v) {
     return sqrt(v);
 }
 #else
 HO_DEVICE ho_real ho_exp(ho_real v) {
     return expf(v);
+}
+HO_DEVICE ho_real ho_log(ho_real v) {
+    return logf(v);
 }
 HO_DEVICE ho_real ho_sqrt(ho_real v) {
     return sqrtf(v);

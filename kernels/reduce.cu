@@ -27,7 +27,10 @@ HO_KERNEL partial_sums(int64_t n, int64_t S, const ho_real *HO_RESTRICT a, const
                 sum += x[i] * other[i];
             }
         }
-        partial[k] = ho_block_sum(sum);
+        sum = ho_block_sum(sum);
+        HO_BLOCK_LOOP (one, 1) {
+            partial[k + one] = sum;
+        }
     }
 }
 
@@ -37,7 +40,10 @@ HO_KERNEL total_sum(int64_t S, ho_real gain, const ho_real *HO_RESTRICT partial,
         HO_BLOCK_LOOP (k, S) {
             sum += partial[k];
         }
-        y[one] = gain * ho_block_sum(sum);
+        sum = ho_block_sum(sum);
+        HO_BLOCK_LOOP (first, 1) {
+            y[one + first] = gain * sum;
+        }
     }
 }
 

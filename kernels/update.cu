@@ -6,7 +6,7 @@
  * clean: NaN -> 0, +-inf -> +-1e5 (REFERENCE 2.2). One element a thread. */
 #include "update.h"
 
-#include "handsoff/kernel.h"
+#include "real.h"
 
 HO_DEVICE ho_real clean(ho_real g) {
     const ho_real most = HO_R(1e5);
@@ -24,11 +24,7 @@ HO_KERNEL adam_kernel(ho_real *HO_RESTRICT value, const ho_real *HO_RESTRICT gra
         const ho_real v_new = a.beta2 * v[i] + (1 - a.beta2) * g * g;
         m[i] = m_new;
         v[i] = v_new;
-#ifdef HO_REAL_DOUBLE
-        value[i] -= a.lr * m_new / (sqrt(v_new * a.v_correction) + a.eps);
-#else
-        value[i] -= a.lr * m_new / (sqrtf(v_new * a.v_correction) + a.eps);
-#endif
+        value[i] -= a.lr * m_new / (ho_sqrt(v_new * a.v_correction) + a.eps);
     }
 }
 
