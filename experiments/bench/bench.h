@@ -38,7 +38,7 @@ ho_status bench_make_head_inference(bench_work *work, int64_t size, int64_t chan
 ho_status bench_make_head_training(bench_work *work, int64_t batch, int64_t channels, int64_t unused_c);
 ho_status bench_make_gan(bench_work *work, int64_t size, int64_t channel_max, int64_t N);
 ho_status bench_make_gemm(bench_work *work, int64_t size, int64_t unused_b, int64_t unused_c);
-/* (size, channels, N) with which = 0 forward, 1 backward data, 2 backward weights */
+/* The three directions of a 3x3 convolution. */
 ho_status bench_make_conv_forward(bench_work *work, int64_t size, int64_t channels, int64_t N);
 ho_status bench_make_conv_data(bench_work *work, int64_t size, int64_t channels, int64_t N);
 ho_status bench_make_conv_weights(bench_work *work, int64_t size, int64_t channels, int64_t N);

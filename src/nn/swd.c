@@ -260,7 +260,10 @@ static ho_status compare_level(const ho_swd_set *a, const ho_swd_set *b, int l, 
                                double *distance) {
     const int64_t rows = a->n * a->per_image;
     double *part = calloc((size_t)projections, sizeof *part);
-    bool enough = part != NULL;
+    if (part == NULL) {
+        HO_FAIL(HO_EMEMORY, "sliced Wasserstein distance: no memory for %d projections", projections);
+    }
+    bool enough = true;
 #pragma omp parallel for schedule(static) reduction(&& : enough)
     for (int d = 0; d < projections; ++d) {
         float direction[NUMBERS];

@@ -41,7 +41,8 @@ static ho_status mbstd_backward(ho_context *context, void *saved) {
 
 static ho_status mbstd(ho_context *context, ho_tensor *x, ho_tensor *x_dot, int64_t group, ho_tensor **y) {
     const char *op = x_dot != NULL ? "minibatch_std_tangent" : "minibatch_std";
-    HO_REQUIRE(x->rank == 4 && group >= 1, "%s: x %s must be (N, H, W, C) and the group size %lld positive", op,
+    HO_REQUIRE(x->rank == 4 && x->dim[0] >= 1 && group >= 1,
+               "%s: x %s must be (N, H, W, C) with at least one sample, and the group size %lld positive", op,
                ho_tensor_shape_text(x), (long long)group);
     const int64_t N = x->dim[0], G = group < N ? group : N;
     HO_REQUIRE(N % G == 0, "%s: the batch of x %s is not a multiple of the group size %lld", op,

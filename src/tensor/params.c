@@ -66,9 +66,13 @@ ho_status ho_params_add(ho_params *params, ho_param_kind kind, ho_init init, ho_
     va_start(arguments, name);
     const int length = vsnprintf(param->name, sizeof param->name, name, arguments);
     va_end(arguments);
-    if (length >= (int)sizeof param->name || ho_params_find(params, param->name) != NULL) {
+    const bool fits = length >= 0 && length < (int)sizeof param->name;
+    if (!fits || ho_params_find(params, param->name) != NULL) {
+        (void)ho_fail(HO_ESHAPE, __FILE__, __LINE__,
+                      fits ? "there are two parameters '%s'" : "the parameter name '%s...' has more than 95 characters",
+                      param->name);
         free(param);
-        HO_FAIL(HO_ESHAPE, "parameter name '%s' is too long or taken", name);
+        return HO_ESHAPE;
     }
     param->kind = kind;
     param->init = init;

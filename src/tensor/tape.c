@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "fill.h"
+
 bool ho_wants_grad(const ho_context *context, int n_inputs, ho_tensor *const *inputs) {
     if (!context->recording) {
         return false;
@@ -77,8 +79,8 @@ ho_status ho_backward(ho_context *context, ho_tensor *loss) {
     ho_real *grad;
     bool accumulate;
     HO_TRY(ho_grad_target(context, loss, &grad, &accumulate));
-    const ho_real one = 1;
-    HO_TRY(ho_device_upload(context->device, grad, &one, sizeof one));
+    /* A kernel rather than an upload: a step that is being captured as a graph may not wait for the host. */
+    HO_TRY(ho_k_fill(grad, 1, HO_R(1.0), ho_context_stream(context)));
     return walk(context);
 }
 

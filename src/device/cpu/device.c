@@ -31,7 +31,7 @@ ho_status ho_device_open(int n_threads, int index, ho_device **device) {
     snprintf(opened->name, sizeof opened->name, "cpu (%d threads, %s)", omp_get_max_threads(), vector_unit());
     const ho_status status = ho_cpu_conv_open(opened);
     if (status != HO_OK) {
-        free(opened);
+        ho_device_close(opened);
         return status;
     }
     *device = opened;

@@ -56,5 +56,8 @@ ho_status ho_gemm_batched(ho_device *device, bool trans_a, bool trans_b, int64_t
             status = one;
         }
     }
-    return status;
+    if (status != HO_OK) { /* the text of the failure stayed with the thread that had it */
+        HO_FAIL(status, "one of %ld matrix products of (%ld, %ld, %ld) failed", (long)count, (long)m, (long)n, (long)k);
+    }
+    return HO_OK;
 }

@@ -24,7 +24,7 @@ static ho_status open_gpu(ho_device *device, int index) {
     CUDA_TRY(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
     CUBLAS_TRY(cublasCreate(&device->cublas));
     CUBLAS_TRY(cublasSetStream(device->cublas, device->stream));
-    /* Plain float arithmetic; the config's `precision` may relax it. Atomics off: two runs agree bit for bit. */
+    /* Plain float arithmetic, no TF32. Atomics off: two runs agree bit for bit. */
     CUBLAS_TRY(cublasSetMathMode(device->cublas, CUBLAS_PEDANTIC_MATH));
     CUBLAS_TRY(cublasSetAtomicsMode(device->cublas, CUBLAS_ATOMICS_NOT_ALLOWED));
     CUDNN_TRY(cudnnCreate(&device->cudnn));
