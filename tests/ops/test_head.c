@@ -7,6 +7,7 @@
 #include "check.h"
 #include "handsoff/feature_cache.h"
 #include "handsoff/label_head.h"
+#include "head.h"
 
 #ifdef HO_REAL_DOUBLE
 #define BUDGET 1e-6 /* results and parameters travel as floats */
@@ -232,6 +233,29 @@ static void whole_images_agree_with_the_definition(void **state) {
     }
 }
 
+/* REFERENCE A.4: members with the logits (2, 0, 0) and (0, 1, 0). */
+static void divergence_of_the_published_logits(void **state) {
+    (void)state;
+    static const float LOGITS[6] = {2, 0, 0, 0, 1, 0}, BIAS[6] = {0};
+    const double want = 0.185749;
+    ho_context *context;
+    ho_tensor *logits, *bias, *js;
+    void *label;
+    uint8_t vote = 9;
+    float got;
+    CHECK_OK(ho_context_create(check_device(), &context));
+    CHECK_OK(ho_tensor_from_host(context, LOGITS, HO_SHAPE(1, 2, 3), &logits));
+    CHECK_OK(ho_tensor_from_host(context, BIAS, HO_SHAPE(2, 3), &bias));
+    CHECK_OK(ho_tensor_new(context, HO_SHAPE(1), &js));
+    CHECK_OK(ho_scratch_bytes(context, 1, &label));
+    CHECK_OK(ho_k_head_vote(logits->data, bias->data, 1, 2, 3, label, js->data, ho_context_stream(context)));
+    CHECK_OK(ho_tensor_to_host(context, js, &got));
+    check_close_f32("JS divergence", &got, 1, &want, 1, 1e-6);
+    CHECK_OK(ho_device_download(check_device(), &vote, label, 1));
+    assert_int_equal(vote, 0); /* one vote each: the smaller class */
+    ho_context_free(context);
+}
+
 /* ---- hypercolumns of drawn pixels ------------------------------------------------------------------------ */
 
 static void gathered_rows_are_hypercolumns(void **state) {
@@ -331,6 +355,7 @@ static void logits_of_shared_and_own_pixels_agree_with_the_definition(void **sta
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_images_agree_with_the_definition),
+        cmocka_unit_test(divergence_of_the_published_logits),
         cmocka_unit_test(gathered_rows_are_hypercolumns),
         cmocka_unit_test(logits_of_shared_and_own_pixels_agree_with_the_definition),
     };

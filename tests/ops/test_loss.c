@@ -60,7 +60,7 @@ static void reference_entropy(const gc_case *c, const double *const *x, double *
     *y = counted > 0.0 ? *y / counted : 0.0;
 }
 
-static void test_gradients(void **state) {
+static void test_softplus(void **state) {
     (void)state;
     static const gc_case SOFTPLUS[] = {
         {.name = "one",
@@ -92,6 +92,10 @@ static void test_gradients(void **state) {
          .user = &PLUS},
     };
     gc_run("softplus mean", SOFTPLUS, CHECK_LEN(SOFTPLUS));
+}
+
+static void test_squared_error(void **state) {
+    (void)state;
     static const gc_case MSE[] = {
         {.name = "one",
          .build = build_mse,
@@ -129,6 +133,10 @@ static void test_gradients(void **state) {
          .user = &PLUS},
     };
     gc_run("squared error", MSE, CHECK_LEN(MSE));
+}
+
+static void test_cross_entropy(void **state) {
+    (void)state;
     static const uint8_t LABEL[12] = {0, 4, 255, 2, 1, 3, 3, 255, 0, 0, 2, 4}, NONE[2] = {255, 255};
     static uint8_t many[1300];
     for (int i = 0; i < CHECK_LEN(many); ++i) {
@@ -219,7 +227,8 @@ static void test_refuses(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients), cmocka_unit_test(test_extremes),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_softplus), cmocka_unit_test(test_squared_error),
+                                       cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_extremes),
                                        cmocka_unit_test(test_refuses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

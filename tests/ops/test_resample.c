@@ -53,6 +53,21 @@ static void test_resize(void **state) {
     gc_run("resize", CASES, CHECK_LEN(CASES));
 }
 
+/* REFERENCE A.4: the row 1, 2, 4, twice as wide. */
+static void test_published_row(void **state) {
+    (void)state;
+    static const double WANT[6] = {1.0, 1.25, 1.75, 2.5, 3.5, 4.0};
+    ho_context *context;
+    ho_tensor *x, *y;
+    float got[6];
+    CHECK_OK(ho_context_create(check_device(), &context));
+    CHECK_OK(ho_tensor_from_host(context, (const float[]){1, 2, 4}, HO_SHAPE(1, 1, 3, 1), &x));
+    CHECK_OK(ho_resize_bilinear(context, x, 1, 6, &y));
+    CHECK_OK(ho_tensor_to_host(context, y, got));
+    check_close_f32("row", got, 6, WANT, 6, 1e-6);
+    ho_context_free(context);
+}
+
 static void test_refuses_shapes(void **state) {
     (void)state;
     ho_context *context;
@@ -66,6 +81,7 @@ static void test_refuses_shapes(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_resize), cmocka_unit_test(test_refuses_shapes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_resize), cmocka_unit_test(test_published_row),
+                                       cmocka_unit_test(test_refuses_shapes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

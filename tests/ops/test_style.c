@@ -157,6 +157,23 @@ static void fir(void **state) {
     gc_run("fir", cases, CHECK_LEN(cases));
 }
 
+/* REFERENCE A.4: what one pixel becomes, twice as large: the first row of the filter times the gain 4, and its sum. */
+static void published_filter(void **state) {
+    (void)state;
+    static const float X[9] = {0, 0, 0, 0, 1, 0, 0, 0, 0};
+    static const double ROW[4] = {0.0625, 0.1875, 0.1875, 0.0625}, CENTRE = 4.0 * 9.0 / 64.0;
+    ho_context *context;
+    ho_tensor *x, *y;
+    float got[36];
+    CHECK_OK(ho_context_create(check_device(), &context));
+    CHECK_OK(ho_tensor_from_host(context, X, HO_SHAPE(1, 3, 3, 1), &x));
+    CHECK_OK(ho_fir(context, x, &UP2, &y));
+    CHECK_OK(ho_tensor_to_host(context, y, got));
+    check_close_f32("first row of the filter", got + 6 + 1, 4, ROW, 4, 1e-7);
+    check_close_f32("centre of the filter", &got[2 * 6 + 2], 1, &CENTRE, 1, 1e-7);
+    ho_context_free(context);
+}
+
 /* ---- minibatch standard deviation -------------------------------------------------------------------------------- */
 
 static ho_status build_mbstd(ho_context *context, const gc_case *c, ho_tensor *const *x, ho_tensor **y) {
@@ -264,7 +281,7 @@ static void wrong_shapes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(latents),          cmocka_unit_test(fir),          cmocka_unit_test(minibatch_std),
-        cmocka_unit_test(minibatch_of_one), cmocka_unit_test(wrong_shapes),
+        cmocka_unit_test(minibatch_of_one), cmocka_unit_test(wrong_shapes), cmocka_unit_test(published_filter),
     };
     return cmocka_run_group_tests_name("style", tests, NULL, NULL);
 }
