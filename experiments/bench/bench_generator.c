@@ -35,8 +35,7 @@ ho_status bench_make_synthesis(bench_work *work, int64_t size, int64_t channel_m
     return HO_OK;
 }
 
-/* ---- inversion: forward, backward to W+, Adam; the target's features are kept ---------------------------------------
- */
+/* ---- inversion: forward, backward to W+, Adam; the target's features are kept ------------------------------------ */
 
 typedef struct {
     ho_generator *generator;
@@ -93,8 +92,7 @@ ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t unused_b,
     return HO_OK;
 }
 
-/* ---- GAN training ---------------------------------------------------------------------------------------------------
- */
+/* ---- GAN training ------------------------------------------------------------------------------------------------ */
 
 enum { GAN_INTERVAL = 16, GAN_IMAGES = 64 };
 

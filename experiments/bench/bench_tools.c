@@ -32,8 +32,7 @@ ho_stylegan2_shape bench_stylegan2(int64_t size, int64_t channel_max) {
     return (ho_stylegan2_shape){size, size, 512, 512, 32768, channel_max, 8};
 }
 
-/* ---- VGG16 ----------------------------------------------------------------------------------------------------------
- */
+/* ---- VGG16 ------------------------------------------------------------------------------------------------------- */
 
 /* torchvision's indices of the convolutions, their widths, and after how many poolings they stand. */
 static const struct {
@@ -91,8 +90,7 @@ ho_status bench_vgg16(bench_work *work, struct ho_perceptual **net) {
     return status;
 }
 
-/* ---- FLOPs ----------------------------------------------------------------------------------------------------------
- */
+/* ---- FLOPs ------------------------------------------------------------------------------------------------------- */
 
 static double conv_flop(double I, double O, double pixels, double taps) {
     return 2.0 * taps * I * O * pixels;

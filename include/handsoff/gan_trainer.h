@@ -63,8 +63,7 @@ ho_status ho_gan_trainer_samples(ho_gan_trainer *trainer, const char *stream, in
 ho_status ho_gan_trainer_write(ho_gan_trainer *trainer, ho_store *store);
 ho_status ho_gan_trainer_read(ho_gan_trainer *trainer, ho_store *store);
 
-/* ---- R1 (src/nn/gan_r1.c) -------------------------------------------------------------------------------------------
- */
+/* ---- R1 (src/nn/gan_r1.c) ---------------------------------------------------------------------------------------- */
 
 /* The penalty (gamma / 2) mean_n ||grad of sum_m D(aug(x_m)) with respect to x_n||^2 of host images (N, H, W, 3), the
  * un-augmented ones; augmentations: N, or NULL for none. Resets the context. With weight != 0 also adds `weight` times

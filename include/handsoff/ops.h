@@ -10,8 +10,7 @@
 extern "C" {
 #endif
 
-/* ---- linear (src/ops/linear.c, conv.c) ------------------------------------------------------------------------------
- */
+/* ---- linear (src/ops/linear.c, conv.c) --------------------------------------------------------------------------- */
 
 /* y (..., O) = x (..., I) w^T, w (O, I). */
 ho_status ho_dense(ho_context *context, ho_tensor *x, ho_tensor *w, ho_tensor **y);
@@ -22,8 +21,7 @@ typedef struct {
 } ho_conv_options;
 ho_status ho_conv2d(ho_context *context, ho_tensor *x, ho_tensor *w, const ho_conv_options *options, ho_tensor **y);
 
-/* ---- pointwise (src/ops/pointwise.c) -------------------------------------------------------------------------------
- */
+/* ---- pointwise (src/ops/pointwise.c) ----------------------------------------------------------------------------- */
 
 typedef enum { HO_LINEAR, HO_LRELU, HO_SIGMOID } ho_activation; /* ReLU is HO_LRELU with slope 0 */
 typedef struct {
@@ -35,9 +33,8 @@ typedef struct {
 } ho_act;
 #define HO_ACT_LINEAR ((ho_act){HO_LINEAR, 0.0, 1.0, 1.0, 1.0})
 #define HO_ACT_RELU   ((ho_act){HO_LRELU, 0.0, 1.0, 1.0, 1.0})
-#define HO_ACT_LRELU2                                                                                                  \
-    ((ho_act){HO_LRELU, 0.2, 1.0, 1.0, 1.4142135623730951}) /* StyleGAN2's: slope 0.2, gain sqrt 2                     \
-                                                             */
+/* StyleGAN2's: slope 0.2, gain sqrt 2. */
+#define HO_ACT_LRELU2 ((ho_act){HO_LRELU, 0.2, 1.0, 1.0, 1.4142135623730951})
 
 /* y = gain * act(x_gain * x + b_gain * b[c]); b (C) or NULL; x (..., C). */
 ho_status ho_bias_act(ho_context *context, ho_tensor *x, ho_tensor *b, const ho_act *act, ho_tensor **y);
@@ -55,8 +52,7 @@ ho_status ho_reshape(ho_context *context, ho_tensor *x, int rank, const int64_t 
 /* (N, H, W, C) -> (N, C, H, W): for dense layers whose weights count features in PyTorch's order. */
 ho_status ho_nhwc_to_nchw(ho_context *context, ho_tensor *x, ho_tensor **y);
 
-/* ---- StyleGAN2 (src/ops/modconv.c, fir.c, style.c) ------------------------------------------------------------------
- */
+/* ---- StyleGAN2 (src/ops/modconv.c, fir.c, style.c) --------------------------------------------------------------- */
 
 /* z / sqrt(mean_i z_i^2 + 1e-8) per row of (N, D). */
 ho_status ho_normalize_z(ho_context *context, ho_tensor *z, ho_tensor **y);
@@ -101,8 +97,7 @@ ho_status ho_minibatch_std(ho_context *context, ho_tensor *x, int64_t group, ho_
 ho_status ho_minibatch_std_tangent(ho_context *context, ho_tensor *x, ho_tensor *x_dot, int64_t group,
                                    ho_tensor **y_dot);
 
-/* ---- resampling and pooling (src/ops/resample.c, pool.c)
- * -------------------------------------------------------------- */
+/* ---- resampling and pooling (src/ops/resample.c, pool.c) --------------------------------------------------------- */
 
 /* Bilinear, align_corners false (REFERENCE 5.1), any size to any size (no antialiasing). */
 ho_status ho_resize_bilinear(ho_context *context, ho_tensor *x, int64_t H, int64_t W, ho_tensor **y);
@@ -116,8 +111,7 @@ ho_status ho_max_pool(ho_context *context, ho_tensor *x, const ho_pool_options *
 /* (N,H,W,C) -> (N,C). */
 ho_status ho_global_mean(ho_context *context, ho_tensor *x, ho_tensor **y);
 
-/* ---- normalisation (src/ops/norm.c)
- * ------------------------------------------------------------------------------------ */
+/* ---- normalisation (src/ops/norm.c) ------------------------------------------------------------------------------ */
 
 /* Batch norm over all but the last dim, eps 1e-5, momentum 0.1 (PyTorch's): training uses batch statistics and updates
  * running_mean and running_var (unbiased variance); otherwise the running ones are used. All (C). */
@@ -130,8 +124,7 @@ ho_status ho_batch_norm(ho_context *context, ho_tensor *x, const ho_batch_norm_p
 ho_status ho_dropout(ho_context *context, ho_tensor *x, double p, uint64_t seed, uint64_t stream, uint64_t first,
                      ho_tensor **y);
 
-/* ---- losses: one-element results (src/ops/loss.c)
- * ---------------------------------------------------------------------- */
+/* ---- losses: one-element results (src/ops/loss.c) ---------------------------------------------------------------- */
 
 ho_status ho_sum(ho_context *context, ho_tensor *x, double gain, ho_tensor **loss); /* gain * sum of all elements */
 ho_status ho_dot(ho_context *context, ho_tensor *a, ho_tensor *b, double gain, ho_tensor **loss);
@@ -144,8 +137,7 @@ ho_status ho_mse_per_sample(ho_context *context, ho_tensor *a, ho_tensor *b, ho_
  * class numbers, 255 = ignored. */
 ho_status ho_cross_entropy(ho_context *context, ho_tensor *logits, const uint8_t *labels, ho_tensor **loss);
 
-/* ---- LPIPS (src/ops/lpips_tap.c)
- * ----------------------------------------------------------------------------------------- */
+/* ---- LPIPS (src/ops/lpips_tap.c) --------------------------------------------------------------------------------- */
 
 /* One tap of LPIPS (REFERENCE 3.1, 3.2): d[n] = mean over pixels of sum_c w[c] (u(f0)_c - u(f1)_c)^2, with
  * u(f) = f / (||f|| + 1e-10) over channels. f0, f1 (N,H,W,C); w (C) or NULL for unit weights. Result (N). Gradients to

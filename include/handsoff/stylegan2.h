@@ -59,7 +59,7 @@ typedef struct {
     int n;
     ho_tensor *map[HO_MAX_STYLE_BLOCKS]; /* (N, h, w, C_l) */
 } ho_style_blocks;
-/* Channels and height of the map l; sum of channels over all maps. */
+/* Channels and height of the map l. */
 int64_t ho_style_block_channels(const ho_stylegan2_shape *shape, int64_t l);
 int64_t ho_style_block_height(const ho_stylegan2_shape *shape, int64_t l);
 

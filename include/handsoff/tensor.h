@@ -76,8 +76,7 @@ bool ho_tensor_same_shape(const ho_tensor *a, const ho_tensor *b);
 /* "(2, 8, 8, 3)" in one of a few rotating static buffers: for messages only. */
 const char *ho_tensor_shape_text(const ho_tensor *tensor);
 
-/* ---- for operations ------------------------------------------------------------------------------------------------
- */
+/* ---- for operations ---------------------------------------------------------------------------------------------- */
 
 /* Device scratch from the arena, alive until ho_scratch_free, ho_context_reset. 256-byte aligned. */
 ho_status ho_scratch(ho_context *context, int64_t count, ho_real **scratch);
@@ -105,8 +104,7 @@ ho_status ho_tape_push(ho_context *context, const char *op, ho_tensor *output, h
  * Call once per contribution, and then write all elements. */
 ho_status ho_grad_target(ho_context *context, ho_tensor *tensor, ho_real **grad, bool *accumulate);
 
-/* ---- differentiation ------------------------------------------------------------------------------------------------
- */
+/* ---- differentiation --------------------------------------------------------------------------------------------- */
 
 /* d loss / d everything that needs a gradient; loss has one element and was recorded in this step. */
 ho_status ho_backward(ho_context *context, ho_tensor *loss);

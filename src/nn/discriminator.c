@@ -31,8 +31,7 @@ struct ho_discriminator {
     block_params block[HO_MAX_BLOCKS];   /* block[k] has height 4 << k; [0] is unused */
 };
 
-/* ---- parameters
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
 
 static ho_status add_conv(ho_discriminator *d, layer_params *layer, int64_t r, const char *name, int64_t I, int64_t O,
                           int64_t kernel, bool bias) {
@@ -103,8 +102,7 @@ ho_params *ho_discriminator_params(ho_discriminator *discriminator) {
     return discriminator->params;
 }
 
-/* ---- layers on (value, dot)
- * ---------------------------------------------------------------------------------------------- */
+/* ---- layers on (value, dot) -------------------------------------------------------------------------------------- */
 
 typedef struct {
     ho_tensor *value, *dot; /* dot NULL when no tangent is asked for */

@@ -38,8 +38,7 @@ struct ho_encoder {
     double scale; /* the value of latent_scale on the host */
 };
 
-/* ---- parameters
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
 
 static ho_status add_norm(ho_params *params, layer *l, int64_t C, const char *name) {
     ho_batch_norm_params *n = &l->norm;
@@ -108,8 +107,7 @@ static ho_status add_all(ho_encoder *e) {
                          "latent_scale");
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
 static ho_status check_shape(const ho_encoder_shape *s, int64_t *n_stages) {
     *n_stages = 0;
@@ -179,8 +177,7 @@ ho_status ho_encoder_set_latent_scale(ho_encoder *encoder, double scale) {
     return ho_param_set(encoder->params, ho_params_find(encoder->params, "latent_scale"), &value);
 }
 
-/* ---- file
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- file -------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const char *key;
@@ -259,8 +256,7 @@ done:
     return status;
 }
 
-/* ---- forward
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     ho_context *context;

@@ -105,8 +105,7 @@ ho_status ho_generator_w_avg(ho_generator *generator, float *w_avg) {
     return ho_param_get(generator->params, param, w_avg);
 }
 
-/* ---- file ---------------------------------------------------------------------------------------------------------
- */
+/* ---- file -------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const char *key;

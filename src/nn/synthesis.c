@@ -13,8 +13,7 @@ static const double MAPPING_LR = 0.01;  /* lr_mul of the mapping network    */
 static const double W_AVG_BETA = 0.995; /* how much of w_avg a batch leaves */
 static const double SQRT2 = 1.4142135623730951;
 
-/* ---- mapping --------------------------------------------------------------------------------------------------------
- */
+/* ---- mapping ----------------------------------------------------------------------------------------------------- */
 
 ho_status ho_generator_map(ho_context *context, ho_generator *generator, ho_tensor *z, ho_tensor **w) {
     HO_REQUIRE(z->rank == 2 && z->dim[1] == generator->shape.z_dim,
@@ -59,8 +58,7 @@ ho_status ho_generator_truncate(ho_context *context, ho_generator *generator, ho
     return ho_bias_act(context, w, generator->w_avg, &blend, y);
 }
 
-/* ---- synthesis ------------------------------------------------------------------------------------------------------
- */
+/* ---- synthesis --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     ho_context *context;

@@ -70,8 +70,7 @@ static ho_context *new_context(void) {
     return context;
 }
 
-/* ---- golden files
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- golden files ------------------------------------------------------------------------------------------------ */
 
 static ho_stylegan2_shape golden_shape(const golden *file) {
     return (ho_stylegan2_shape){
@@ -270,8 +269,7 @@ static void discriminator_golden(void **state) {
     check_discriminator("discriminator_256.h5");
 }
 
-/* ---- published values (six decimals)
- * ------------------------------------------------------------------------------------- */
+/* ---- published values (six decimals) ----------------------------------------------------------------------------- */
 
 static void check_published(const char *what, const double *got, const double *want, int n) {
     check_close_f64(what, got, n, want, n, 3e-6 + 1e-6 * check_max_abs(want, n));

@@ -165,8 +165,7 @@ static void test_conv_repeats_bit_for_bit(void **state) {
     free(two);
 }
 
-/* ---- convolutions with their surroundings -------------------------------------------------------------------------
- */
+/* ---- convolutions with their surroundings ------------------------------------------------------------------------ */
 
 static const double fir_taps[4] = {1.0, 3.0, 3.0, 1.0};
 

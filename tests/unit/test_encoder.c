@@ -73,8 +73,7 @@ static void make_generator(void) {
     ho_generator_free(generator);
 }
 
-/* ---- the network
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the network ------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     ho_context *context;
@@ -237,8 +236,7 @@ static void its_file_brings_it_back(void **state) {
     close_run();
 }
 
-/* ---- generated pairs
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- generated pairs --------------------------------------------------------------------------------------------- */
 
 static void pairs_depend_on_their_number_alone(void **state) {
     (void)state;
@@ -282,8 +280,7 @@ static void pairs_depend_on_their_number_alone(void **state) {
     close_run();
 }
 
-/* ---- the stages
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- the stages -------------------------------------------------------------------------------------------------- */
 
 static double metric(const char *stage, const char *when, const char *name) {
     json_t *root = json_load_file(ho_run_path(run, "metrics.json"), 0, NULL);

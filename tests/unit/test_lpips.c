@@ -145,8 +145,7 @@ static void test_squeezenet(void **state) {
     check_golden("squeezenet1_1");
 }
 
-/* ---- the network that ships
- * ------------------------------------------------------------------------------------------ */
+/* ---- the network that ships -------------------------------------------------------------------------------------- */
 
 enum { SIZE = 64, COUNT = SIZE * SIZE * 3 };
 
@@ -259,8 +258,7 @@ static void test_order_of_shipped_network(void **state) {
     check_order("data/pretext/vgg_narrow.h5");
 }
 
-/* ---- the published SqueezeNet
- * ----------------------------------------------------------------------------------------- */
+/* ---- the published SqueezeNet ------------------------------------------------------------------------------------ */
 
 /* Taps 0, 1, 2, 3 ... are the outputs of conv1, fire3, fire5, fire6, fire7, fire8, fire9 (Caffe's numbers). The numbers
  * are those of the data set's expected.json: mean, maximum, sum of squares. */
@@ -334,8 +332,7 @@ static void test_published_squeezenet(void **state) {
     (void)remove(path);
 }
 
-/* ---- refusals
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- refusals ---------------------------------------------------------------------------------------------------- */
 
 static void test_refuses(void **state) {
     (void)state;

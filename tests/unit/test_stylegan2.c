@@ -209,8 +209,7 @@ static void initial_values(void **state) {
     ho_generator_free(generator);
 }
 
-/* ---- noise, w_avg, truncation, memory
- * --------------------------------------------------------------------------------- */
+/* ---- noise, w_avg, truncation, memory ---------------------------------------------------------------------------- */
 
 static void random_noise(void **state) {
     (void)state;
