@@ -34,5 +34,5 @@ test-binaries: $(test_bins)
 test_scripts := $(wildcard tests/cli/*.sh tests/golden/check_*.py)
 .PHONY: test
 test: deps
-	@$(MAKE) --no-print-directory bin/handsoff test-binaries
+	@$(MAKE) --no-print-directory -j$$(nproc) bin/handsoff test-binaries
 	@HANDSOFF_TEST_DATA=$${HANDSOFF_TEST_DATA:-../shared/data} tests/run.sh $(test_bins) $(test_scripts)
