@@ -184,11 +184,36 @@ static void test_params_refuse_other_networks(void **state) {
     assert_int_equal(make_params(&params, &w, &b), HO_OK);
     assert_int_equal(ho_params_create(device, &other), HO_OK);
     assert_int_equal(ho_params_add(other, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(2), &c, "a"), HO_OK);
-    assert_int_equal(ho_params_add(other, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(2), &c, "a"), HO_ESHAPE);
+    assert_int_equal(ho_params_add(other, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(2), &c, "%c", 'a'), HO_ESHAPE);
+    assert_non_null(strstr(ho_error(), "'a'"));
     assert_int_equal(ho_params_commit(other, 0), HO_OK);
     assert_int_equal(ho_params_copy(params, other), HO_ESHAPE);
     ho_params_free(other);
     ho_params_free(params);
+}
+
+/* The moving average: trained values move towards the others by the share t, buffers are copied. */
+static void test_params_lerp(void **state) {
+    (void)state;
+    ho_params *to, *from;
+    ho_tensor *w_to, *w_from, *b_to, *b_from;
+    float before[180], target[180], after[180], ones[5];
+    assert_int_equal(make_params(&to, &w_to, &b_to), HO_OK);
+    assert_int_equal(make_params(&from, &w_from, &b_from), HO_OK);
+    assert_int_equal(ho_params_init(from, 10), HO_OK);
+    assert_int_equal(ho_tensor_set_host(context, b_to, (const float[5]){7, 7, 7, 7, 7}), HO_OK);
+    assert_int_equal(ho_tensor_to_host(context, w_to, before), HO_OK);
+    assert_int_equal(ho_tensor_to_host(context, w_from, target), HO_OK);
+    assert_int_equal(ho_params_lerp(to, from, 0.25), HO_OK);
+    assert_int_equal(ho_tensor_to_host(context, w_to, after), HO_OK);
+    assert_int_equal(ho_tensor_to_host(context, b_to, ones), HO_OK);
+    for (int i = 0; i < 180; ++i) {
+        assert_true(before[i] != target[i]);
+        assert_true(fabs(after[i] - (0.75 * before[i] + 0.25 * target[i])) < 1e-6);
+        assert_true(ones[i % 5] == 1.0F);
+    }
+    ho_params_free(to);
+    ho_params_free(from);
 }
 
 /* Adam against its formula in double, with NaN, infinite and missing gradients. */
@@ -255,6 +280,7 @@ int main(void) {
         cmocka_unit_test(test_fill_is_a_function_of_the_index),
         cmocka_unit_test(test_params_file_order),
         cmocka_unit_test(test_params_refuse_other_networks),
+        cmocka_unit_test(test_params_lerp),
         cmocka_unit_test(test_adam),
         cmocka_unit_test(test_backward_needs_a_scalar),
     };

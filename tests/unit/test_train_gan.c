@@ -134,6 +134,56 @@ static void test_mode_matters(void **state) {
     assert_string_not_equal(b, c);
 }
 
+/* One weight of the generator as a saved state has it: trained, and its moving average. */
+static void read_weights(const char *name, float trained[64], float average[64]) {
+    ho_store *store;
+    CHECK_OK(ho_store_open(file(name), &store));
+    CHECK_OK(ho_store_read(store, "generator/mapping.fc0.weight", HO_F32, HO_SHAPE(8, 8), trained));
+    CHECK_OK(ho_store_read(store, "generator_ema/mapping.fc0.weight", HO_F32, HO_SHAPE(8, 8), average));
+    ho_store_close(store);
+}
+
+/* REFERENCE 2.2: beta = 0.5^(batch / min(1000 ema_kimg, images seen * rampup)), here 0.5^(4 / 10) after 20 images. */
+static void test_moving_average(void **state) {
+    (void)state;
+    ho_gan_options options = tiny(6);
+    options.ema_rampup = 0.5;
+    float trained[64], before[64], after[64];
+    char hex[65];
+    run_steps(&options, NULL, 5, "ema5.h5", hex);
+    run_steps(&options, "ema5.h5", 1, "ema6.h5", hex);
+    read_weights("ema5.h5", trained, before);
+    read_weights("ema6.h5", trained, after);
+    const double beta = pow(0.5, 0.4);
+    bool moved = false;
+    for (int i = 0; i < 64; ++i) {
+        const double want = beta * before[i] + (1.0 - beta) * trained[i];
+        assert_true(fabs(after[i] - want) <= 1e-6 * fabs(want) + 1e-6);
+        moved = moved || fabs(before[i] - trained[i]) > 1e-3;
+    }
+    assert_true(moved);
+}
+
+/* REFERENCE 2.4: every fourth iteration p moves by 4 batch / (1000 ada_kimg), here 0.16, towards the target sign. */
+static void test_control_of_p(void **state) {
+    (void)state;
+    for (int high = 0; high < 2; ++high) {
+        ho_gan_options options = tiny(8);
+        options.ada_target = high ? 2.0 : -2.0; /* signs lie below, or above */
+        ho_gan_trainer *t = trainer_new(&options);
+        ho_gan_report report = {0};
+        double sum = 0.0;
+        for (int i = 0; i < 4; ++i) {
+            assert_true(report.p == 0.0 || report.p == 0.5);
+            CHECK_OK(ho_gan_trainer_step(t, &report));
+            sum += report.sign;
+        }
+        assert_true(fabs(report.r_t - sum / 4.0) < 1e-12);
+        assert_true(fabs(report.p - (high ? 0.34 : 0.66)) < 1e-12);
+        ho_gan_trainer_free(t);
+    }
+}
+
 static void test_samples(void **state) {
     (void)state;
     const ho_gan_options options = tiny(5);
@@ -269,6 +319,8 @@ int main(void) {
         cmocka_unit_test(test_same_seed_same_bits),
         cmocka_unit_test(test_resumed_equals_uninterrupted),
         cmocka_unit_test(test_mode_matters),
+        cmocka_unit_test(test_moving_average),
+        cmocka_unit_test(test_control_of_p),
         cmocka_unit_test(test_samples),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_stage_goes_on_to_the_same_file),
