@@ -170,8 +170,10 @@ static ho_status checkpoint(trainer *t, const char *path, bool load) {
     (void)ho_params_values(t->params, &count);
     HO_TRY(load ? ho_store_open(path, &store) : ho_store_create(path, &store));
     float *moments = malloc(2 * (size_t)count * sizeof *moments);
-    ho_status status = HO_EMEMORY;
-    if (moments != NULL) {
+    ho_status status = HO_OK;
+    if (moments == NULL) {
+        status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "%s: no memory for the optimiser's state", path);
+    } else {
         status = checkpoint_values(t, store, load, moments, moments + count, count);
     }
     free(moments);
@@ -185,7 +187,9 @@ static float *values_of(trainer *t, int feature, const char *part) {
     (void)snprintf(name, sizeof name, "features.%d.%s", feature, part);
     const ho_param *param = ho_params_find(t->params, name);
     float *values = malloc((size_t)ho_tensor_count(&param->tensor) * sizeof *values);
-    if (values != NULL && ho_param_get(t->params, param, values) != HO_OK) {
+    if (values == NULL) {
+        (void)ho_fail(HO_EMEMORY, __FILE__, __LINE__, "no memory for %s", name);
+    } else if (ho_param_get(t->params, param, values) != HO_OK) {
         free(values);
         values = NULL;
     }
