@@ -75,10 +75,13 @@ typedef struct {
     const double *class_iou; /* mean over seeds */
 } ho_result;
 ho_status ho_metrics_result(ho_run *run, const ho_result *result);
+/* Removes the results of a task: before the rows of this config are put in, so that none of another config stays. */
+ho_status ho_metrics_clear_results(ho_run *run, const char *task);
 
 /* True after SIGINT or SIGTERM: write the checkpoint and return HO_EINTERRUPT. */
 bool ho_run_interrupted(void);
-/* Makes SIGINT and SIGTERM set that flag; a second signal ends the process at once. For the program, not for stages. */
+/* Makes SIGINT and SIGTERM set that flag; one that follows by a second or more ends the process at
+ * once. For the program, not for stages. */
 void ho_run_catch_signals(void);
 /* Peak resident set of the process since its start or the last reset, in MB (2^20 bytes). */
 double ho_peak_rss_mb(void);

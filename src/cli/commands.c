@@ -11,7 +11,7 @@ static const ho_command RUN = {"run", "CONFIG.yml [key=value ...] [--stages a,b]
                                "  --stages a,b  only these stages, in the pipeline's order\n"
                                "  --force       run them in any case, from their beginning\n"
                                "Artefacts, logs and metrics.json are in runs/NAME. After an interruption (Ctrl-C, "
-                               "SIGTERM) the same command goes on.\n",
+                               "SIGTERM) the same command goes on; a second Ctrl-C ends it at once.\n",
                                ho_cmd_run};
 
 static const char STAGE_USAGE[] = "CONFIG.yml [key=value ...] [--force]";

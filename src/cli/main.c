@@ -34,7 +34,7 @@ int main(int argc, char **argv) {
         }
     }
     if (status == HO_EINTERRUPT) {
-        fprintf(stderr, "handsoff: interrupted: %s; the same command goes on from here\n", ho_error());
+        fprintf(stderr, "handsoff: interrupted: %s; the same command goes on\n", ho_error());
     } else if (status != HO_OK) {
         fprintf(stderr, "handsoff: %s\n", ho_error());
     }

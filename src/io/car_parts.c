@@ -21,6 +21,7 @@ typedef struct {
 typedef struct {
     json_int_t id;
     const char *name, *path; /* file_name and path of the record; path may be NULL */
+    int width, height;       /* as the record has them, or 0 */
 } picture;
 
 typedef struct {
@@ -70,7 +71,9 @@ static ho_status read_pictures(reader *r, const json_t *root) {
         if (!json_is_integer(id) || name == NULL) {
             HO_FAIL(HO_EFORMAT, "%s: images[%zu] has no whole number 'id' or no text 'file_name'", r->file, i);
         }
-        const picture one = {json_integer_value(id), name, json_string_value(json_object_get(record, "path"))};
+        const picture one = {json_integer_value(id), name, json_string_value(json_object_get(record, "path")),
+                             (int)json_integer_value(json_object_get(record, "width")),
+                             (int)json_integer_value(json_object_get(record, "height"))};
         r->pictures[i] = one;
     }
     r->n_pictures = (int)n;
@@ -231,6 +234,15 @@ static ho_status read_photo(const reader *r, int index, ho_split *split, ho_fram
     const ho_status read = ho_image_read(path, &photo);
     if (read != HO_OK) {
         return ho_fail_context(read, "image %lld of %s", (long long)r->pictures[index].id, r->file);
+    }
+    const picture *one = &r->pictures[index];
+    if (one->width > 0 && one->height > 0 && (one->width != photo.width || one->height != photo.height)) {
+        const ho_status status =
+            ho_fail(HO_EFORMAT, __FILE__, __LINE__,
+                    "%s is %d x %d pixels, but its polygons in %s are for %d x %d: the photo was resized", path,
+                    photo.width, photo.height, r->file, one->width, one->height);
+        ho_image_free(&photo);
+        return status;
     }
     *framing = ho_framing_of(photo.width, photo.height, r->size, r->aspect);
     const ho_status status = ho_photo_to_square(&photo, r->size, r->aspect, &square);

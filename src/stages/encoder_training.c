@@ -217,8 +217,7 @@ static ho_status train(ho_encoder_training *t) {
             HO_TRY(write_store(t, checkpoint_path(t), "checkpoint", true));
         }
         if (stop) {
-            HO_FAIL(HO_EINTERRUPT, "%s stopped after step %lld of %lld; the same command goes on from there", t->stage,
-                    (long long)t->step, (long long)t->steps);
+            HO_FAIL(HO_EINTERRUPT, "stopped after step %lld of %lld", (long long)t->step, (long long)t->steps);
         }
     }
     return HO_OK;

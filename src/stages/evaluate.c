@@ -194,6 +194,12 @@ static double mean_of(const double *v, int n, int stride) {
     return sum / n;
 }
 
+/* Of the printed table: class names stand whole. */
+static int column_width(const evaluation *e, int k) {
+    const size_t length = strlen(e->dataset.class_names[k]);
+    return length < 8 ? 8 : (int)length;
+}
+
 /* Mean and population standard deviation over seeds; per class the mean, not a number where the class does not occur.
  */
 static ho_status report_row(evaluation *e, int row) {
@@ -227,8 +233,9 @@ static ho_status report_row(evaluation *e, int row) {
     int used = snprintf(text, sizeof text, "%-12s %8d  %6.2f +- %5.2f  %6.2f ", result.method, result.labelled,
                         100.0 * result.miou_mean, 100.0 * result.miou_std, 100.0 * result.miou_present_mean);
     for (int k = 0; k < e->K && used < (int)sizeof text - 32; ++k) {
-        used += e->present[k] ? snprintf(text + used, sizeof text - (size_t)used, " %8.2f", 100.0 * class_iou[k])
-                              : snprintf(text + used, sizeof text - (size_t)used, " %8s", "-");
+        used += e->present[k] ? snprintf(text + used, sizeof text - (size_t)used, " %*.2f", column_width(e, k),
+                                         100.0 * class_iou[k])
+                              : snprintf(text + used, sizeof text - (size_t)used, " %*s", column_width(e, k), "-");
     }
     ho_run_say(e->run, "%s", text);
     const ho_status status = ho_metrics_result(e->run, &result);
@@ -240,7 +247,8 @@ static void print_header(const evaluation *e) {
     char text[2048];
     int used = snprintf(text, sizeof text, "%-12s %8s  %15s  %6s ", "method", "labelled", "mIOU", "mIOU*");
     for (int k = 0; k < e->K && used < (int)sizeof text - 32; ++k) {
-        used += snprintf(text + used, sizeof text - (size_t)used, " %8.8s", e->dataset.class_names[k]);
+        used +=
+            snprintf(text + used, sizeof text - (size_t)used, " %*s", column_width(e, k), e->dataset.class_names[k]);
     }
     ho_run_say(e->run,
                "IoU in per cent on %d real test images, %d seed%s: mIOU is the mean over all classes +- its standard "
@@ -305,11 +313,11 @@ static ho_status evaluate(evaluation *e) {
         HO_TRY(measure(e, j));
         ho_run_progress(e->run, STAGE, j + 1, e->n_jobs, "networks", "mIOU %.4f", e->miou[j]);
         if (ho_run_interrupted()) {
-            HO_FAIL(HO_EINTERRUPT, "evaluate stopped after %d of %d networks; the same command starts it again", j + 1,
-                    e->n_jobs);
+            HO_FAIL(HO_EINTERRUPT, "stopped after %d of %d networks", j + 1, e->n_jobs);
         }
     }
     print_header(e);
+    HO_TRY(ho_metrics_clear_results(e->run, "segmentation"));
     for (int row = 0; row < e->n_rows; ++row) {
         HO_TRY(report_row(e, row));
     }

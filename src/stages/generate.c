@@ -171,9 +171,7 @@ static ho_status fill_shard(job *j, ho_store *store, int64_t first, int64_t end)
         const int64_t begin = number * j->batch > first ? number * j->batch : first;
         const int64_t stop = (number + 1) * j->batch < end ? (number + 1) * j->batch : end;
         if (ho_run_interrupted()) {
-            HO_FAIL(HO_EINTERRUPT,
-                    "generate stopped before sample %lld; whole shards are kept and the same command goes on",
-                    (long long)begin);
+            HO_FAIL(HO_EINTERRUPT, "stopped before sample %lld; whole shards are kept", (long long)begin);
         }
         HO_TRY(make_batch(j, number));
         HO_TRY(write_batch(j, store, number, first, begin, stop));

@@ -79,8 +79,7 @@ static ho_status draw_split(ho_run *run, const char *what, const ho_split_shape 
     for (int from = 0; from < split->n; from += CHUNK) {
         const int to = from + CHUNK < split->n ? from + CHUNK : split->n;
         if (ho_run_interrupted()) {
-            HO_FAIL(HO_EINTERRUPT, "stopped after %d of %d faces; the same command starts import-data again", from,
-                    split->n);
+            HO_FAIL(HO_EINTERRUPT, "stopped after %d of %d faces", from, split->n);
         }
         ho_toy_faces_fill(seed, first, from, to, split);
         ho_run_progress(run, STAGE, to, split->n, "faces", "%s", what);

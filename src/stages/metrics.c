@@ -159,3 +159,15 @@ ho_status ho_metrics_result(ho_run *run, const ho_result *result) {
     put(list, at, entry);
     return save(run, root);
 }
+
+ho_status ho_metrics_clear_results(ho_run *run, const char *task) {
+    json_t *root = NULL;
+    HO_TRY(load(run, &root));
+    json_t *list = json_object_get(root, "results");
+    for (size_t at = json_array_size(list); at-- > 0;) {
+        if (same_text(json_array_get(list, at), "task", task)) {
+            json_array_remove(list, at);
+        }
+    }
+    return save(run, root);
+}

@@ -275,7 +275,7 @@ static ho_status current(ho_run *run, bool *is_current, const char **why) {
     }
     if (status == HO_OK && *is_current && access(page, F_OK) != 0) {
         *is_current = false;
-        *why = "report/index.html: no such file";
+        *why = "report/index.html is missing";
     }
     return status;
 }

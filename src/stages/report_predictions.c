@@ -7,7 +7,7 @@
 #include "handsoff/store.h"
 #include "report_parts.h"
 
-enum { IMAGES = 12, N_METHODS = 3 };
+enum { IMAGES = 12, N_METHODS = 3, TRANSFER = 2 };
 static const struct {
     const char *name, *heading;
 } METHODS[N_METHODS] = {{"handsoff", "HandsOff"}, {"labels_only", "labels\nonly"}, {"transfer", "transfer"}};
@@ -83,6 +83,9 @@ static int find_methods(ho_report *report, int64_t count, int found[N_METHODS], 
     for (int m = 0; m < N_METHODS; ++m) {
         const char *path =
             ho_run_path(report->run, "downstream/predictions_%s_%lld.h5", METHODS[m].name, (long long)count);
+        if (m == TRANSFER && *ho_config_text(ho_run_config(report->run), "transfer.weights") == '\0') {
+            continue; /* switched off */
+        }
         if (access(path, R_OK) == 0) {
             paths[n] = path;
             found[n++] = m;

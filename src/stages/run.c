@@ -45,10 +45,27 @@ static ho_status check_name(const char *name) {
     return HO_OK;
 }
 
+/* Each entry of these lists makes files and rows of its own. */
+static ho_status check_distinct(const ho_config *config, const char *key) {
+    const int64_t *values = NULL;
+    const int n = ho_config_ints(config, key, &values);
+    for (int i = 0; i < n; ++i) {
+        for (int j = 0; j < i; ++j) {
+            if (values[i] == values[j]) {
+                HO_FAIL(HO_ECONFIG, "%s: %s lists %lld twice; each number may stand once", ho_config_path(config), key,
+                        (long long)values[i]);
+            }
+        }
+    }
+    return HO_OK;
+}
+
 ho_status ho_run_open(ho_config *config, ho_run **run) {
     *run = NULL;
     const char *name = ho_config_text(config, "name"), *folder = ho_config_text(config, "runs_dir");
     HO_TRY(check_name(name));
+    HO_TRY(check_distinct(config, "labelled"));
+    HO_TRY(check_distinct(config, "downstream.seeds"));
     if (folder[0] == '\0' || strlen(folder) + MAX_NAME + 100 > HO_PATH_SIZE) {
         HO_FAIL(HO_ECONFIG, "runs_dir: '%.100s' cannot name a folder", folder);
     }
@@ -137,17 +154,28 @@ const char *ho_run_data_path(ho_run *run, const char *path) {
 
 static volatile sig_atomic_t interrupted;
 
-/* After the first signal the next one has its usual effect: it ends the process. */
+static struct timespec interrupted_at;
+
+/* A signal that follows the first by a second or more ends the process at once. One that follows sooner is the same
+ * wish: timeout, docker and batch systems signal the process and its group. */
 static void on_signal(int number) {
-    (void)number;
-    interrupted = 1;
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!interrupted) {
+        interrupted_at = now;
+        interrupted = 1;
+    } else if (now.tv_sec - interrupted_at.tv_sec > 1 ||
+               (now.tv_sec - interrupted_at.tv_sec == 1 && now.tv_nsec >= interrupted_at.tv_nsec)) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
 }
 
 void ho_run_catch_signals(void) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }

@@ -42,8 +42,11 @@ void ho_run_missing_text(const ho_run *run, const char *path, char *text, size_t
             return;
         }
     }
-    snprintf(text, size, "%.1000s is missing%s", path,
-             access(path, F_OK) != 0 && errno == EACCES ? " (no permission to look there)" : "");
+    const bool hidden = access(path, F_OK) != 0 && errno == EACCES;
+    const char *data = getenv("HANDSOFF_DATA");
+    const bool in_data = below(path, data != NULL && data[0] != '\0' ? data : "data") != NULL;
+    snprintf(text, size, "%.1000s is missing%s%s", path, hidden ? " (no permission to look there)" : "",
+             in_data && !hidden ? "; {data} in a config is the folder that HANDSOFF_DATA names, data/ without it" : "");
 }
 
 ho_status ho_run_need(ho_run *run, const char *path) {
@@ -222,7 +225,7 @@ bool ho_run_is_current(ho_run *run, const char *artefact, const char *stage, int
         }
     }
     if (access(artefact, F_OK) != 0) {
-        snprintf(run->why, sizeof run->why, "%.1000s: no such file", artefact);
+        snprintf(run->why, sizeof run->why, "%.1000s does not exist yet", artefact);
         return false;
     }
     char *config = NULL, *list = NULL, *then = malloc(RECORD_SIZE);

@@ -224,8 +224,7 @@ static ho_status steps(task *t) {
             saved_at = ho_seconds();
         }
         if (interrupted && due) {
-            HO_FAIL(HO_EINTERRUPT, "train-downstream stopped at step %lld of %s; the same command goes on from there",
-                    (long long)step, name);
+            HO_FAIL(HO_EINTERRUPT, "stopped at step %lld of %s", (long long)step, name);
         }
     }
     return HO_OK;

@@ -226,8 +226,7 @@ static ho_status train(gan_stage *s) {
                         report.p);
         if (ho_run_interrupted()) {
             HO_TRY(write_checkpoint(s));
-            HO_FAIL(HO_EINTERRUPT, "train-gan stopped after %lld of %lld images; the same command goes on from there",
-                    (long long)seen, (long long)total);
+            HO_FAIL(HO_EINTERRUPT, "stopped after %lld of %lld images", (long long)seen, (long long)total);
         }
         if (crossed(s, every) || seen >= total) {
             HO_TRY(snapshot(s, &report));

@@ -252,8 +252,7 @@ static ho_status train(job *j) {
         at = ho_head_training_progress(j->training);
         if (!done && ho_run_interrupted()) {
             HO_TRY(save_checkpoint(j));
-            HO_FAIL(HO_EINTERRUPT, "train-head stopped at step %lld; the same command goes on from there",
-                    (long long)at.step);
+            HO_FAIL(HO_EINTERRUPT, "stopped at step %lld", (long long)at.step);
         }
         ho_run_progress(run, STAGE, at.step, options.max_steps, "steps", "loss %.4f  held out %.4f  best %.4f", at.loss,
                         at.held_out, at.best);

@@ -101,6 +101,8 @@ config 'name: [\n'
 bad 2 "bad.yml:.*not YAML" run bad.yml
 head -c 3000 /dev/urandom >noise.yml
 bad 2 "noise.yml" run noise.yml
+bad 2 "ok.yml: labelled lists 4 twice" run ok.yml labelled=4,2,4
+bad 2 "ok.yml: downstream.seeds lists 0 twice" run ok.yml downstream.seeds=0,0
 bad 2 "name: '\.\./x' cannot name a folder" run ok.yml name=../x
 bad 1 "cannot make folder ok.yml: a file of this name is in the way" run ok.yml runs_dir=ok.yml
 if [ "$(id -u)" -ne 0 ]; then
@@ -114,7 +116,7 @@ fi
 bad 1 "train-gan: runs/cli/dataset.h5 is missing: run import-data first" train-gan ok.yml
 bad 1 "is missing: run" invert ok.yml
 bad 1 "is missing: run" report ok.yml --force
-good 'import-data: runs/cli/dataset.h5: no such file' import-data ok.yml
+good 'import-data: runs/cli/dataset.h5 does not exist yet' import-data ok.yml
 good 'import-data: up to date' import-data ok.yml
 good 'import-data: up to date' run ok.yml --stages import-data
 good 'import-data: config changed: data.n_test was .4., is .5.' import-data ok.yml data.n_test=5

@@ -153,6 +153,9 @@ static void bad_files_are_refused(void **state) {
         {"{\"images\": [{\"id\": 1, \"file_name\": \"c.png\"}], " CATEGORIES("1") ", \"annotations\": [" PART(
              "5", "1", "1", SMALL) "]}",
          "c.png"},
+        {"{\"images\": [{\"id\": 1, \"file_name\": \"a.png\", \"width\": 40, \"height\": 40}], " CATEGORIES(
+             "1") ", \"annotations\": [" PART("5", "1", "1", SMALL) "]}",
+         "a.png is 20 x 20 pixels, but its polygons in"},
     };
     ho_split split;
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {

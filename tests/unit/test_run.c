@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -169,7 +170,7 @@ static void test_record(void **state) {
     assert_non_null(strstr(ho_error(), "runs/r/dataset.h5 is missing: run import-data first"));
     write_text(input, "data");
     assert_int_equal(ho_run_need(run, input), HO_OK);
-    expect_current(false, 1, inputs, "latents.h5: no such file");
+    expect_current(false, 1, inputs, "latents.h5 does not exist yet");
     write_artefact("latents.h5", 1, inputs);
     expect_current(true, 1, inputs, NULL);
 
@@ -400,7 +401,7 @@ static void test_metrics(void **state) {
     assert_int_equal(ho_metrics_inversion(run, "refine", "before", 0.5, 0.25, 1.0), HO_OK);
     assert_int_equal(ho_metrics_inversion(run, "refine", "after", 0.25, 0.125, 2.0), HO_OK);
     json_t *root = json_load_file(ho_run_path(run, "metrics.json"), 0, NULL);
-    const json_t *results = json_object_get(root, "results");
+    json_t *results = json_object_get(root, "results");
     assert_int_equal(json_array_size(results), 2);
     const json_t *second = json_array_get(results, 1);
     assert_true(json_number_value(json_object_get(second, "miou_mean")) == 0.75);
@@ -414,6 +415,15 @@ static void test_metrics(void **state) {
     const json_t *refine = json_object_get(json_object_get(root, "inversion"), "refine");
     assert_true(json_number_value(json_object_get(json_object_get(refine, "before"), "lpips")) == 0.5);
     assert_true(json_number_value(json_object_get(json_object_get(refine, "after"), "latent_mse")) == 2.0);
+    json_decref(root);
+
+    result.task = "depth";
+    assert_int_equal(ho_metrics_result(run, &result), HO_OK);
+    assert_int_equal(ho_metrics_clear_results(run, "segmentation"), HO_OK);
+    root = json_load_file(ho_run_path(run, "metrics.json"), 0, NULL);
+    results = json_object_get(root, "results");
+    assert_int_equal(json_array_size(results), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(results, 0), "task")), "depth");
     json_decref(root);
 
     /* A damaged file stops the run before any work, and stays as it is. */
@@ -442,7 +452,7 @@ static void test_peak_rss_is_per_stage(void **state) {
     }
 }
 
-/* In a child: the first signal sets the flag, the second one ends the process. */
+/* In a child: the first signal sets the flag, one at once after it changes nothing, a later one ends the process. */
 static void test_signals(void **state) {
     (void)state;
     const pid_t child = fork();
@@ -452,9 +462,12 @@ static void test_signals(void **state) {
         raise(SIGTERM);
         const bool after = ho_run_interrupted();
         const bool stops = ho_run_stages(run, STAGES, NULL, false) == HO_EINTERRUPT;
+        raise(SIGINT);
         if (before || !after || !stops) {
             _exit(9);
         }
+        const struct timespec pause = {.tv_sec = 1, .tv_nsec = 100000000};
+        nanosleep(&pause, NULL);
         raise(SIGINT);
         _exit(8);
     }

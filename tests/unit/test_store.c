@@ -480,6 +480,34 @@ static void prints_nothing(void **state) {
     assert_int_equal(facts.st_size, 0);
 }
 
+/* A process that is gone: its unfinished file makes way. Those of others, and other names, stay. */
+static void sweeps_what_a_killed_process_left(void **state) {
+    (void)state;
+    char dead[256], alive[256], other[256];
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(0);
+    }
+    assert_true(child > 0 && waitpid(child, NULL, 0) == child);
+    snprintf(dead, sizeof dead, "%s.tmp.%ld", paths[0], (long)child);
+    snprintf(alive, sizeof alive, "%s.tmp.%ld", paths[0], (long)getppid());
+    snprintf(other, sizeof other, "%s.tmp.%ldx", paths[0], (long)child);
+    const char *const names[] = {dead, alive, other};
+    for (int i = 0; i < 3; i++) {
+        FILE *out = fopen(names[i], "w");
+        assert_non_null(out);
+        assert_int_equal(fclose(out), 0);
+    }
+    ho_store *store;
+    OK(ho_store_create(paths[0], &store));
+    ho_store_close(store);
+    assert_false(exists(dead));
+    assert_true(exists(alive));
+    assert_true(exists(other));
+    assert_int_equal(unlink(alive), 0);
+    assert_int_equal(unlink(other), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(prints_nothing, remove_files),
@@ -495,6 +523,7 @@ int main(void) {
         cmocka_unit_test_teardown(an_unwritable_folder_is_named, remove_files),
         cmocka_unit_test_teardown(equal_content_gives_equal_bytes, remove_files),
         cmocka_unit_test_teardown(visits_in_name_order, remove_files),
+        cmocka_unit_test_teardown(sweeps_what_a_killed_process_left, remove_files),
     };
     if (mkdtemp(folder) == NULL) {
         return 1;
