@@ -44,6 +44,7 @@ static ho_status make_room(ho_params *params) {
         return HO_OK;
     }
     const int room = params->room == 0 ? 32 : 2 * params->room;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): a list of pointers */
     ho_param **grown = realloc(params->items, (size_t)room * sizeof *grown);
     if (grown == NULL) {
         HO_FAIL(HO_EMEMORY, "cannot allocate a list of %d parameters", room);
