@@ -2,7 +2,9 @@
 SHELL   := /bin/bash
 BUILD   ?= build
 Q       ?= @
+ifeq ($(origin CC),default)
 CC      := gcc
+endif
 OPT     ?= -O3 -march=native
 VERSION := $(shell cat VERSION)
 
@@ -14,6 +16,10 @@ CFLAGS   := -std=c17 $(OPT) -ffp-contract=fast -g -fopenmp -fno-math-errno -fno-
 KFLAGS   := -fassociative-math -fno-signed-zeros -Wno-unknown-pragmas
 PKG_C     = $(shell pkg-config --cflags $(PKGS))
 PKG_L     = $(shell pkg-config --libs $(PKGS))
+ifdef CONDA_PREFIX # its compiler is in CC, its libraries in one folder
+PKG_C    := -isystem $(CONDA_PREFIX)/include
+PKG_L    := -L$(CONDA_PREFIX)/lib -Xlinker -rpath -Xlinker $(CONDA_PREFIX)/lib -lhdf5 -lyaml -ljansson -lpng -ljpeg
+endif
 LIBS      = $(PKG_L) -ldnnl -lm -fopenmp
 
 # Sources that every target compiles, and those of one target. SKIP='src/stages/%' leaves files out (partial builds).
