@@ -1,5 +1,6 @@
 #include "arena.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ static ho_status list_insert(span_list *list, int i, span item) {
         list->items = grown;
         list->room = room;
     }
+    assert(list->items != NULL);
     memmove(list->items + i + 1, list->items + i, (size_t)(list->n - i) * sizeof *list->items);
     list->items[i] = item;
     ++list->n;

@@ -6,6 +6,7 @@
 
 #ifndef HO_REAL_DOUBLE
 
+#include <assert.h>
 #include <dnnl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,7 @@ static ho_status run(ho_device *device, const ho_conv_shape *s, direction way, c
                      const ho_real *y) {
     conv_entry *e = NULL;
     HO_TRY(entry_find(device, s, way, &e));
+    assert(e != NULL);
     ho_conv_cache *cache = device->conv;
     void *workspace = NULL;
     const size_t w_room = (e->w_bytes + 255) / 256 * 256;
