@@ -8,7 +8,7 @@ bench_env    = BENCH_COMMIT=$(shell git describe --always --dirty 2>/dev/null)
 bench: $(BUILD)/bench
 	@$(bench_env) $< $(if $(BENCH_QUICK),--quick) $(BENCH)
 bench-peer: $(BUILD)/bench
-	@$(bench_env) /usr/bin/python3 experiments/bench/peer.py --bench $< $(if $(BENCH),--items $(BENCH))
+	@$(bench_env) /usr/bin/python3 experiments/bench/peer.py --bench $< $(if $(BENCH),--items "$(BENCH)")
 $(BUILD)/bench: $(wildcard experiments/bench/*.c experiments/bench/*.h) $(BUILD)/cpu/libhandsoff.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_C) $(CFLAGS) -o $@ $(filter %.c %.a,$^) $(LIBS)
