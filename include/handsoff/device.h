@@ -92,8 +92,6 @@ typedef struct {
 /* True where the target computes the shape in one pass: a function of the shape alone. Elsewhere the caller combines
  * ho_conv_forward and its relatives with kernels, and the three functions below fail. */
 bool ho_conv_fuses(const ho_device *device, const ho_fused_shape *s);
-/* The same for the gradient of the weights. */
-bool ho_conv_fuses_weights(const ho_device *device, const ho_fused_shape *s);
 /* x_scale (N, C) multiplies x; NULL = 1. epilogue NULL = none. */
 ho_status ho_fused_forward(ho_device *device, const ho_fused_shape *s, const ho_real *x, const ho_real *x_scale,
                            const ho_real *w, const ho_conv_epilogue *epilogue, ho_real *y);

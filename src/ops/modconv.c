@@ -1,5 +1,6 @@
 /* Modulated convolution with shared weights (DESIGN 5): scale, convolve the whole batch at once, scale back. The
- * mathematics of the passes around the convolution is in kernels/modconv.cu and kernels/epilogue.cu. */
+ * mathematics of the passes around the convolution is in kernels/modconv.cu and kernels/epilogue.cu. Where the target
+ * fuses the shape, forward and both convolutions of the backward are one call each. */
 #include "handsoff/ops.h"
 
 #include "fill.h"
@@ -11,6 +12,8 @@ typedef struct {
     ho_modconv_args args;
     ho_tensor *x, *y;
     ho_conv_shape conv; /* up: of the transposed convolution, whose "input" is the larger image (N, 2H+1, 2W+1, O) */
+    ho_fused_shape fused;
+    bool fuses; /* the target computes scale, convolution, filter and epilogue in one pass */
     ho_k_epilogue epilogue;
     ho_real *wsq; /* (O, I), NULL when not demodulated */
     ho_real *d;   /* (N, O) */
@@ -51,12 +54,14 @@ static ho_status check_shapes(const ho_tensor *x, const ho_modconv_args *a) {
 }
 
 /* Shapes of the convolution and of the epilogue, without device memory. */
-static void plan(modconv_saved *s) {
+static void plan(const ho_device *device, modconv_saved *s) {
     const ho_modconv_args *a = &s->args;
     const sizes n = sizes_of(s);
     const int64_t kernel = a->weight->dim[1], scale = a->up ? 2 : 1;
     s->conv = a->up ? (ho_conv_shape){n.N, 2 * n.H + 1, 2 * n.W + 1, n.O, n.I, kernel, 2, 0, 1}
                     : (ho_conv_shape){n.N, n.H, n.W, n.I, n.O, kernel, 1, kernel / 2, 1};
+    s->fused = (ho_fused_shape){n.N, n.H, n.W, n.I, n.O, a->up ? HO_GRID_UP : HO_GRID_SAME};
+    s->fuses = kernel == 3 && ho_conv_fuses(device, &s->fused);
     ho_k_epilogue *e = &s->epilogue;
     e->N = n.N;
     e->P = scale * n.H;
@@ -106,6 +111,13 @@ static ho_status swapped_weight(ho_context *context, const modconv_saved *s, ho_
                               false, *w);
 }
 
+static ho_status forward_fused(ho_context *context, const modconv_saved *s) {
+    const ho_k_epilogue *e = &s->epilogue;
+    const ho_conv_epilogue epilogue = {e->d, e->b, e->noise, e->strength, e->noise_stride, e->gain, e->slope};
+    return ho_fused_forward(ho_context_device(context), &s->fused, s->x->data, s->args.style->data,
+                            s->args.weight->data, &epilogue, s->y->data);
+}
+
 static ho_status forward_plain(ho_context *context, const modconv_saved *s) {
     const sizes n = sizes_of(s);
     ho_device *device = ho_context_device(context);
@@ -136,7 +148,7 @@ static ho_status forward_up(ho_context *context, const modconv_saved *s) {
 
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
 
-/* The gradients of x and of the style through xs, from g_c; up: from g_t. */
+/* The gradients of x and of the style through xs, from g_c; up, where not fused: from g_t and the swapped weight. */
 static ho_status backward_input(ho_context *context, const modconv_saved *s, const ho_real *g_c, const ho_real *w,
                                 bool *style_has_grad) {
     const sizes n = sizes_of(s);
@@ -151,7 +163,9 @@ static ho_status backward_input(ho_context *context, const modconv_saved *s, con
     ho_real *g_xs;
     HO_TRY(ho_scratch(context, ho_tensor_count(s->x), &g_xs));
     HO_TRY(ho_scratch(context, ho_k_modulate_scratch(n.N, g.pixels, n.I), &g.scratch));
-    if (s->args.up) {
+    if (s->fuses) {
+        HO_TRY(ho_fused_backward_data(device, &s->fused, g_c, s->args.weight->data, g_xs));
+    } else if (s->args.up) {
         HO_TRY(ho_conv_forward(device, &s->conv, g_c, w, g_xs));
     } else if (n.taps == 1) {
         HO_TRY(ho_gemm(device, false, false, n.N * g.pixels, n.I, n.O, 1, g_c, n.O, w, n.I, 0, g_xs, n.I));
@@ -165,6 +179,22 @@ static ho_status backward_input(ho_context *context, const modconv_saved *s, con
     return HO_OK;
 }
 
+/* The gradient of the weight from g_c in one pass. */
+static ho_status backward_weight_fused(ho_context *context, const modconv_saved *s, const ho_real *g_c, bool accumulate,
+                                       ho_real *g_w) {
+    const int64_t count = ho_tensor_count(s->args.weight);
+    ho_real *to = g_w;
+    if (accumulate) {
+        HO_TRY(ho_scratch(context, count, &to));
+    }
+    HO_TRY(ho_fused_backward_weights(ho_context_device(context), &s->fused, s->x->data, s->args.style->data, g_c, to));
+    if (accumulate) {
+        HO_TRY(ho_k_scale(ho_context_stream(context), count, 1, to, true, g_w));
+        ho_scratch_free(context, to);
+    }
+    return HO_OK;
+}
+
 /* The gradient of the weight through the convolution. *g_w is where it lies, NULL when none is wanted. */
 static ho_status backward_weight(ho_context *context, const modconv_saved *s, const ho_real *g_c, ho_real **g_w) {
     const sizes n = sizes_of(s);
@@ -175,6 +205,9 @@ static ho_status backward_weight(ho_context *context, const modconv_saved *s, co
     HO_TRY(ho_grad_target(context, s->args.weight, g_w, &accumulate));
     if (*g_w == NULL) {
         return HO_OK;
+    }
+    if (s->fuses) {
+        return backward_weight_fused(context, s, g_c, accumulate, *g_w);
     }
     ho_real *xs, *scratch;
     HO_TRY(modulated(context, s, &xs));
@@ -261,7 +294,7 @@ static ho_status modconv_backward(ho_context *context, void *saved) {
         HO_TRY(ho_scratch(context, ho_tensor_count(s->y), &g_c));
     }
     HO_TRY(backward_epilogue(context, s, g_c, e));
-    if (below && s->args.up) {
+    if (below && s->args.up && !s->fuses) {
         HO_TRY(ho_scratch(context, s->conv.N * s->conv.H * s->conv.W * s->conv.C, &g_t));
         HO_TRY(backward_filter(context, s, g_c, g_t));
         ho_scratch_free(context, g_c);
@@ -284,11 +317,11 @@ static ho_status modconv_backward(ho_context *context, void *saved) {
 ho_status ho_modconv(ho_context *context, ho_tensor *x, const ho_modconv_args *args, ho_tensor **y) {
     modconv_saved s = {.args = *args, .x = x};
     HO_TRY(check_shapes(x, args));
-    plan(&s);
+    plan(ho_context_device(context), &s);
     HO_TRY(ho_tensor_new(context, HO_SHAPE(s.epilogue.N, s.epilogue.P, s.epilogue.Q, s.epilogue.O), y));
     s.y = *y;
     HO_TRY(demodulate(context, &s));
-    HO_TRY(args->up ? forward_up(context, &s) : forward_plain(context, &s));
+    HO_TRY(s.fuses ? forward_fused(context, &s) : args->up ? forward_up(context, &s) : forward_plain(context, &s));
     if (HO_WANTS_GRAD(context, x, args->style, args->weight, args->bias, args->strength)) {
         modconv_saved *saved;
         HO_TRY(ho_host_scratch(context, sizeof *saved, (void **)&saved));

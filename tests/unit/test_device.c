@@ -250,7 +250,6 @@ static void fused_case(ho_fused_shape s) {
     float *g_w = malloc((size_t)n_w * sizeof *g_w);
     double *xs = malloc((size_t)n_x * sizeof *xs);
     assert_true(ho_conv_fuses(device, &s));
-    assert_true(ho_conv_fuses_weights(device, &s));
     for (int64_t i = 0; i < n_x; ++i) {
         xs[i] = (double)x[i] * scale[i / (s.H * s.W * s.C) * s.C + i % s.C];
     }

@@ -68,11 +68,6 @@ bool ho_conv_fuses(const ho_device *device, const ho_fused_shape *s) {
     return ho_winograd_fits(s);
 }
 
-bool ho_conv_fuses_weights(const ho_device *device, const ho_fused_shape *s) {
-    (void)device;
-    return ho_winograd_fits_weights(s);
-}
-
 ho_status ho_fused_forward(ho_device *device, const ho_fused_shape *s, const ho_real *x, const ho_real *x_scale,
                            const ho_real *w, const ho_conv_epilogue *epilogue, ho_real *y) {
     return ho_winograd_forward(device, s, x, x_scale, w, epilogue, y);

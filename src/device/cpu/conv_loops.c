@@ -93,11 +93,6 @@ bool ho_conv_fuses(const ho_device *device, const ho_fused_shape *s) {
     return false;
 }
 
-bool ho_conv_fuses_weights(const ho_device *device, const ho_fused_shape *s) {
-    (void)device, (void)s;
-    return false;
-}
-
 ho_status ho_fused_forward(ho_device *device, const ho_fused_shape *s, const ho_real *x, const ho_real *x_scale,
                            const ho_real *w, const ho_conv_epilogue *epilogue, ho_real *y) {
     (void)device, (void)s, (void)x, (void)x_scale, (void)w, (void)epilogue, (void)y;

@@ -38,7 +38,7 @@ typedef struct {
 
 /* Groups a block: both intermediates within about 1 MB, but tiles enough that a block's pass over the weights pays. */
 static int64_t block_groups(const plan *p) {
-    const int64_t bytes = group_size(p->cut.rows, view_channels(&p->in) + view_channels(&p->out)) * 4;
+    const int64_t bytes = group_size(p->cut.rows, view_channels(&p->in) + p->cut.panel) * 4;
     const int64_t least = (48 + p->cut.rows - 1) / p->cut.rows, wanted = ((int64_t)1 << 20) / bytes;
     const int64_t block = wanted < least ? least : wanted;
     const int64_t half =
@@ -49,26 +49,25 @@ static int64_t block_groups(const plan *p) {
 static void run_block(const plan *p, int64_t block, float *U) {
     const int64_t R = p->cut.rows, C = view_channels(&p->in), O = view_channels(&p->out);
     const int64_t first = block * p->block, n = p->groups - first < p->block ? p->groups - first : p->block;
-    const int64_t U_group = group_size(R, C), M_group = group_size(R, O), last = p->t.count;
+    const int64_t U_group = group_size(R, C), M_group = group_size(R, p->cut.panel), last = p->t.count;
     float *M = U + p->block * U_group;
     for (int64_t g = 0; g < n; ++g) {
         const int64_t tile = (first + g) * R, count = last - tile < R ? last - tile : R;
         ho_winograd_gather(&p->t, &p->in, p->x, p->x_scale, p->zeros, tile, count, R, U + g * U_group);
     }
-    for (int64_t position = 0; position < POSITIONS; ++position) {
-        const float *V = p->V + position * position_step(C * O);
-        for (int64_t o = 0; o < O; o += p->cut.panel) {
-            const int64_t width = O - o < p->cut.panel ? O - o : p->cut.panel;
+    for (int64_t o = 0; o < O; o += p->cut.panel) {
+        const int64_t width = O - o < p->cut.panel ? O - o : p->cut.panel;
+        for (int64_t position = 0; position < POSITIONS; ++position) {
+            const float *V = p->V + position * position_step(C * O) + panel_offset(C, o);
             for (int64_t g = 0; g < n; ++g) {
-                ho_winograd_product(&p->cut, U + g * U_group + position * R * LANES, V + panel_offset(C, o), C / LANES,
-                                    width, POSITIONS * R * LANES,
-                                    M + g * M_group + group_size(R, o) + position * R * LANES);
+                ho_winograd_product(&p->cut, U + g * U_group + position * R * LANES, V, C / LANES, width,
+                                    POSITIONS * R * LANES, M + g * M_group + position * R * LANES);
             }
         }
-    }
-    for (int64_t g = 0; g < n; ++g) {
-        const int64_t tile = (first + g) * R, count = last - tile < R ? last - tile : R;
-        ho_winograd_scatter(&p->t, &p->out, M + g * M_group, p->epilogue, tile, count, R, p->y);
+        for (int64_t g = 0; g < n; ++g) {
+            const int64_t tile = (first + g) * R, count = last - tile < R ? last - tile : R;
+            ho_winograd_scatter(&p->t, &p->out, o, width, M + g * M_group, p->epilogue, tile, count, R, p->y);
+        }
     }
 }
 
@@ -79,7 +78,7 @@ static ho_status convolve(ho_device *device, plan *p, const filter_case *f, cons
     p->groups = (p->t.count + p->cut.rows - 1) / p->cut.rows;
     p->block = block_groups(p);
     const int64_t n_weights = POSITIONS * position_step(C * O);
-    const int64_t per_thread = p->block * group_size(p->cut.rows, C + O);
+    const int64_t per_thread = p->block * group_size(p->cut.rows, C + p->cut.panel);
     void *workspace = NULL;
     HO_TRY(ho_cpu_workspace(device, (size_t)(n_weights + C + per_thread * omp_get_max_threads()) * sizeof(float),
                             &workspace));

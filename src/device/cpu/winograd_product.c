@@ -25,11 +25,16 @@ static inline __attribute__((always_inline)) void group_product(const float *U, 
         }
     }
     for (int64_t i = 0; i < blocks_in; ++i, U += block) {
+#pragma GCC unroll 12
+        for (int r = 0; r < rows; ++r) { /* the next block, or the next group's first: too far for the hardware */
+            __builtin_prefetch(U + block + r * LANES);
+        }
         for (int k = 0; k < LANES; ++k, V += vectors * LANES) {
             vec b[MOST_VECTORS];
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; ++v) {
                 b[v] = vec_load(V + v * LANES);
+                __builtin_prefetch(V + (v + 12 * vectors) * LANES);
             }
 #pragma GCC unroll 12
             for (int r = 0; r < rows; ++r) {

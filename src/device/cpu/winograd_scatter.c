@@ -8,8 +8,9 @@ typedef struct {
     const view *v;
     const ho_conv_epilogue *epilogue;
     int64_t n;             /* image */
+    int64_t first, last;   /* channels of the image: first..last-1 */
     int64_t rows, columns; /* pixels inside: 4x4 but at the lower and right border */
-    const float *M;        /* this row of the group, first block of the phase's channels */
+    const float *M;        /* this row of the group, first block of its channels */
     int64_t apart, block;
     float *origin;
     float plane[OUT * OUT]; /* strength * noise of each pixel */
@@ -48,9 +49,9 @@ static inline __attribute__((always_inline)) void apply_epilogue(const spot *s, 
 
 static inline __attribute__((always_inline)) void write_spot(const spot *s, const bool with_epilogue) {
     const int64_t line = s->v->line, pixel = s->v->pixel;
-    for (int64_t o = 0; o < s->v->C; o += LANES) {
+    for (int64_t o = s->first; o < s->last; o += LANES) {
         vec full[OUT * OUT];
-        outputs_of(s->M + o / LANES * s->block, s->apart, full);
+        outputs_of(s->M + (o - s->first) / LANES * s->block, s->apart, full);
         if (with_epilogue) {
             apply_epilogue(s, o, full);
         }
@@ -82,16 +83,19 @@ static void noise_plane(const tiling *t, tile_place at, int64_t phase, spot *s) 
     }
 }
 
-void ho_winograd_scatter(const tiling *t, const view *v, const float *M, const ho_conv_epilogue *epilogue,
-                         int64_t first, int64_t n, int64_t R, float *y) {
+void ho_winograd_scatter(const tiling *t, const view *v, int64_t o, int64_t width, const float *M,
+                         const ho_conv_epilogue *epilogue, int64_t first, int64_t n, int64_t R, float *y) {
     const int64_t block = POSITIONS * R * LANES;
     for (int64_t row = 0; row < n; ++row) {
         const tile_place at = place_of(t, first + row);
         spot s = {.v = v, .epilogue = epilogue, .n = at.n, .apart = R * LANES, .block = block};
         s.rows = t->H - at.h < OUT ? t->H - at.h : OUT;
         s.columns = t->W - at.w < OUT ? t->W - at.w : OUT;
-        for (int64_t phase = 0; phase < v->step * v->step; ++phase) {
-            s.M = M + phase * (v->C / LANES) * block + row * LANES;
+        for (int64_t at_o = o; at_o < o + width; at_o += s.last - s.first) {
+            const int64_t phase = at_o / v->C, left = o + width - phase * v->C;
+            s.first = at_o % v->C;
+            s.last = left < v->C ? left : v->C;
+            s.M = M + (at_o - o) / LANES * block + row * LANES;
             s.origin = y + at.n * v->image + at.h * v->line + at.w * v->pixel + phase_offset(t, v, phase);
             if (epilogue == NULL) {
                 write_spot(&s, false);

@@ -65,9 +65,9 @@ void ho_winograd_gather(const tiling *t, const view *v, const float *x, const fl
 /* The same by A . A^T: the 4x4 pixels of each tile, for the gradient of the weights. */
 void ho_winograd_gather_outputs(const tiling *t, const view *v, const float *g_y, const float *zeros, int64_t first,
                                 int64_t n, int64_t R, float *D);
-/* Writes the pixels of n tiles of one group from its products M, transformed by A^T . A, through the epilogue (NULL =
- * none). */
-void ho_winograd_scatter(const tiling *t, const view *v, const float *M, const ho_conv_epilogue *epilogue,
-                         int64_t first, int64_t n, int64_t R, float *y);
+/* Writes coarse channels o..o+width-1 of the pixels of n tiles of one group from their products M, transformed by A^T .
+ * A, through the epilogue (NULL = none). */
+void ho_winograd_scatter(const tiling *t, const view *v, int64_t o, int64_t width, const float *M,
+                         const ho_conv_epilogue *epilogue, int64_t first, int64_t n, int64_t R, float *y);
 
 #endif
