@@ -1,9 +1,11 @@
 /* The generated set as the released code writes it: PNG files, .npy maps and a pickle with the list (REFERENCE 6.3). */
+#include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "handsoff/image.h"
 #include "handsoff/synthetic.h"
@@ -104,6 +106,32 @@ static ho_status export_list(const export *e) {
     return status;
 }
 
+/* Samples and lists of another number of images that stood here before. */
+static void remove_surplus(const export *e) {
+    char path[8192];
+    for (int64_t i = e->info->n_generated;; ++i) {
+        (void)snprintf(path, sizeof path, "%s/label_%lld.png", e->folder, (long long)i);
+        (void)unlink(path);
+        (void)snprintf(path, sizeof path, "%s/%lld.npy", e->folder, (long long)i);
+        (void)unlink(path);
+        (void)snprintf(path, sizeof path, "%s/%lld.png", e->folder, (long long)i);
+        if (unlink(path) != 0) {
+            break;
+        }
+    }
+    DIR *folder = opendir(e->folder);
+    for (struct dirent *entry = NULL; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        const size_t digits = strspn(entry->d_name, "0123456789");
+        if (digits > 0 && strcmp(entry->d_name + digits, "_0.pickle") == 0) {
+            (void)snprintf(path, sizeof path, "%s/%s", e->folder, entry->d_name);
+            (void)unlink(path);
+        }
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+}
+
 static ho_status export_all(export *e) {
     const size_t pixels = (size_t)(e->info->height * e->info->width), z_dim = (size_t)e->info->z_dim;
     e->image = malloc(3 * pixels + 1);
@@ -118,6 +146,7 @@ static ho_status export_all(export *e) {
     if (mkdir(e->folder, 0777) != 0 && errno != EEXIST) {
         HO_FAIL(HO_EIO, "cannot make the folder %s: %s", e->folder, strerror(errno));
     }
+    remove_surplus(e);
     for (int64_t i = 0; i < e->info->n_generated; ++i) {
         HO_TRY(export_sample(e, i));
     }

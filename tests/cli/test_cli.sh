@@ -112,6 +112,9 @@ else
     bad 1 "cannot make folder /proc/cli" run ok.yml runs_dir=/proc
 fi
 
+bad 1 "gan.weights: none.h5: No such file" run ok.yml gan.weights=none.h5
+bad 1 "perceptual.weights: none.h5: No such file" run ok.yml perceptual.weights=none.h5
+
 # ---- missing inputs, records, damaged files
 bad 1 "train-gan: runs/cli/dataset.h5 is missing: run import-data first" train-gan ok.yml
 bad 1 "is missing: run" invert ok.yml

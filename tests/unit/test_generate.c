@@ -298,6 +298,20 @@ static void interrupted_stages_go_on_to_the_same_bits(void **state) {
     close_run();
 }
 
+static void fewer_images_leave_no_others_in_the_png_folder(void **state) {
+    (void)state;
+    static const char *const png[] = {"generate.png=true", "generate.n=20"};
+    open_run("a", 2, png);
+    CHECK_OK(HO_STAGE_GENERATE.execute(run));
+    assert_int_equal(access(ho_run_path(run, "synthetic_4_png/19.png"), F_OK), 0);
+    assert_int_equal(access(ho_run_path(run, "synthetic_4_png/20_0.pickle"), F_OK), 0);
+    static const char *const gone[] = {"20.png", "label_22.png", "20.npy", "23_0.pickle"};
+    for (int i = 0; i < 4; ++i) {
+        assert_int_not_equal(access(ho_run_path(run, "synthetic_4_png/%s", gone[i]), F_OK), 0);
+    }
+    close_run();
+}
+
 int main(int argc, char **argv) {
     own_path = argv[0];
     if (argc == 3) {
@@ -313,6 +327,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(damage_is_named),
         cmocka_unit_test(interrupted_stages_go_on_to_the_same_bits),
         cmocka_unit_test(the_png_folder_is_that_of_the_released_code),
+        cmocka_unit_test(fewer_images_leave_no_others_in_the_png_folder),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
