@@ -27,8 +27,8 @@ void ho_perceptual_free(ho_perceptual *net);
 ho_params *ho_perceptual_params(ho_perceptual *net);
 const char *ho_perceptual_topology(const ho_perceptual *net);
 
-/* The image itself where both sides reach the least size below, else the image doubled bilinearly until they do: so that
- * any size can be compared. */
+/* The image itself where both sides reach the least size below, else the image doubled bilinearly until they do: so
+ * that any size can be compared. */
 ho_status ho_perceptual_fit(ho_context *context, const ho_perceptual *net, ho_tensor *image, ho_tensor **fitted);
 /* image (N,H,W,3) in [-1,1], H and W at least 16 (vgg16), 63 (alexnet), 17 (squeezenet1_1) -> taps after the ReLUs of
  * REFERENCE 3.1. The network is frozen: gradients flow to the image only. */
