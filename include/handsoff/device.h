@@ -68,22 +68,17 @@ ho_status ho_conv_backward_data(ho_device *device, const ho_conv_shape *s, const
 ho_status ho_conv_backward_weights(ho_device *device, const ho_conv_shape *s, const ho_real *x, const ho_real *g_y,
                                    ho_real *g_w);
 
-/* A 3x3 convolution with padding 1 together with what StyleGAN2 puts around it, in one pass over input and output where
- * the target can (ho_conv_fuses). x (N,H,W,C), w (O,3,3,C); with f = [1,3,3,1] on each axis:
- *   SAME  y (N,H,W,O) = conv(x);
- *   UP    y (N,2H,2W,O) = FIR f/4, padding 1, of t (N,2H+1,2W+1,O), t[2h+i,2v+j] += w[:,i,j,:] x[h,v];
- *   DOWN  y (N,H/2,W/2,O) = convolution with stride 2, no padding, of FIR f/8, padding 2, of x; H and W even. */
-typedef enum { HO_GRID_SAME, HO_GRID_UP, HO_GRID_DOWN } ho_conv_grid;
+/* A 3x3 convolution with stride 1 and padding 1 together with what StyleGAN2 puts around it, in one pass over input and
+ * output where the target can (ho_conv_fuses). x (N,H,W,C), w (O,3,3,C), y (N,H,W,O). */
 typedef struct {
     int64_t N, H, W, C, O;
-    ho_conv_grid grid;
 } ho_fused_shape;
 
 /* y = gain act(d[n,o] conv + strength noise[h,w] + b[o]), act(v) = v > 0 ? v : slope v. */
 typedef struct {
     const ho_real *d;        /* (N, O) or NULL = 1                                            */
     const ho_real *b;        /* (O) or NULL                                                   */
-    const ho_real *noise;    /* (P, Q), (N, P, Q) of the output, or NULL                      */
+    const ho_real *noise;    /* (H, W), (N, H, W), or NULL                                    */
     const ho_real *strength; /* (1), with noise                                               */
     int64_t noise_stride;    /* elements from sample to sample: 0 when the plane is shared    */
     ho_real gain, slope;
@@ -95,7 +90,7 @@ bool ho_conv_fuses(const ho_device *device, const ho_fused_shape *s);
 /* x_scale (N, C) multiplies x; NULL = 1. epilogue NULL = none. */
 ho_status ho_fused_forward(ho_device *device, const ho_fused_shape *s, const ho_real *x, const ho_real *x_scale,
                            const ho_real *w, const ho_conv_epilogue *epilogue, ho_real *y);
-/* The gradients of the convolution (with its FIR) alone: of the scaled x, and of w. Results are overwritten. */
+/* The gradients of the convolution alone: of the scaled x, and of w. Results are overwritten. */
 ho_status ho_fused_backward_data(ho_device *device, const ho_fused_shape *s, const ho_real *g_y, const ho_real *w,
                                  ho_real *g_x);
 ho_status ho_fused_backward_weights(ho_device *device, const ho_fused_shape *s, const ho_real *x,

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/* ---- linear (src/ops/linear.c, conv.c, conv_down.c) -------------------------------------------------------------- */
+/* ---- linear (src/ops/linear.c, conv.c) --------------------------------------------------------------------------- */
 
 /* y (..., O) = x (..., I) w^T, w (O, I). */
 ho_status ho_dense(ho_context *context, ho_tensor *x, ho_tensor *w, ho_tensor **y);
@@ -20,10 +20,6 @@ typedef struct {
     int64_t stride, pad, dilation;
 } ho_conv_options;
 ho_status ho_conv2d(ho_context *context, ho_tensor *x, ho_tensor *w, const ho_conv_options *options, ho_tensor **y);
-
-/* The discriminator's down-sampling convolution (REFERENCE 2.1): x (N,H,W,C), H and W even, filtered with [1,3,3,1]/8 on
- * each axis at padding 2, then convolved with w (O,3,3,C) at stride 2 without padding: y (N,H/2,W/2,O). */
-ho_status ho_conv2d_down(ho_context *context, ho_tensor *x, ho_tensor *w, ho_tensor **y);
 
 /* ---- pointwise (src/ops/pointwise.c) ----------------------------------------------------------------------------- */
 

@@ -129,14 +129,6 @@ static ho_status dual_conv(ho_context *context, dual x, ho_tensor *weight, int64
     return HO_OK;
 }
 
-static ho_status dual_conv_down(ho_context *context, dual x, ho_tensor *weight, dual *y) {
-    HO_TRY(ho_conv2d_down(context, x.value, weight, &y->value));
-    if (x.dot != NULL) {
-        HO_TRY(ho_conv2d_down(context, x.dot, weight, &y->dot));
-    }
-    return HO_OK;
-}
-
 static ho_status dual_fir(ho_context *context, dual x, const ho_fir_options *options, dual *y) {
     HO_TRY(ho_fir(context, x.value, options, &y->value));
     if (x.dot != NULL) {
@@ -169,6 +161,7 @@ static ho_status dual_dense(ho_context *context, dual x, const layer_params *lay
 
 /* One resolution: y = (conv1(down(conv0(x))) + skip(down(x))) / sqrt 2; x is released. */
 static ho_status dual_block(ho_context *context, dual x, const block_params *block, dual *y) {
+    static const ho_fir_options blur = {1, 1, 2, 2, 1.0}; /* before the stride-2 convolution: one pixel larger */
     dual product = {NULL, NULL};
     dual main = {NULL, NULL};
     dual smooth = {NULL, NULL};
@@ -179,8 +172,10 @@ static ho_status dual_block(ho_context *context, dual x, const block_params *blo
     HO_TRY(dual_conv(context, x, block->conv0.weight, 1, 1, &product));
     release(context, x);
     HO_TRY(dual_act(context, product, &block->conv0, false, &main));
-    HO_TRY(dual_conv_down(context, main, block->conv1.weight, &product));
+    HO_TRY(dual_fir(context, main, &blur, &smooth));
     release(context, main);
+    HO_TRY(dual_conv(context, smooth, block->conv1.weight, 2, 0, &product));
+    release(context, smooth);
     HO_TRY(dual_act(context, product, &block->conv1, false, &main));
     const double skip_gain = SQRT_HALF * equal_gain(block->skip.weight);
     HO_TRY(ho_add(context, main.value, SQRT_HALF, skip.value, skip_gain, &y->value));

@@ -1,6 +1,6 @@
 /* Modulated convolution with shared weights (DESIGN 5): scale, convolve the whole batch at once, scale back. The
  * mathematics of the passes around the convolution is in kernels/modconv.cu and kernels/epilogue.cu. Where the target
- * fuses the shape, forward and both convolutions of the backward are one call each. */
+ * fuses the shape (never when up-sampling), forward and both convolutions of the backward are one call each. */
 #include "handsoff/ops.h"
 
 #include "fill.h"
@@ -13,7 +13,7 @@ typedef struct {
     ho_tensor *x, *y;
     ho_conv_shape conv; /* up: of the transposed convolution, whose "input" is the larger image (N, 2H+1, 2W+1, O) */
     ho_fused_shape fused;
-    bool fuses; /* the target computes scale, convolution, filter and epilogue in one pass */
+    bool fuses; /* the target computes scale, convolution and epilogue in one pass */
     ho_k_epilogue epilogue;
     ho_real *wsq; /* (O, I), NULL when not demodulated */
     ho_real *d;   /* (N, O) */
@@ -60,8 +60,8 @@ static void plan(const ho_device *device, modconv_saved *s) {
     const int64_t kernel = a->weight->dim[1], scale = a->up ? 2 : 1;
     s->conv = a->up ? (ho_conv_shape){n.N, 2 * n.H + 1, 2 * n.W + 1, n.O, n.I, kernel, 2, 0, 1}
                     : (ho_conv_shape){n.N, n.H, n.W, n.I, n.O, kernel, 1, kernel / 2, 1};
-    s->fused = (ho_fused_shape){n.N, n.H, n.W, n.I, n.O, a->up ? HO_GRID_UP : HO_GRID_SAME};
-    s->fuses = kernel == 3 && ho_conv_fuses(device, &s->fused);
+    s->fused = (ho_fused_shape){n.N, n.H, n.W, n.I, n.O};
+    s->fuses = kernel == 3 && !a->up && ho_conv_fuses(device, &s->fused);
     ho_k_epilogue *e = &s->epilogue;
     e->N = n.N;
     e->P = scale * n.H;
@@ -148,7 +148,7 @@ static ho_status forward_up(ho_context *context, const modconv_saved *s) {
 
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
 
-/* The gradients of x and of the style through xs, from g_c; up, where not fused: from g_t and the swapped weight. */
+/* The gradients of x and of the style through xs, from g_c; up: from g_t and the swapped weight. */
 static ho_status backward_input(ho_context *context, const modconv_saved *s, const ho_real *g_c, const ho_real *w,
                                 bool *style_has_grad) {
     const sizes n = sizes_of(s);
@@ -294,7 +294,7 @@ static ho_status modconv_backward(ho_context *context, void *saved) {
         HO_TRY(ho_scratch(context, ho_tensor_count(s->y), &g_c));
     }
     HO_TRY(backward_epilogue(context, s, g_c, e));
-    if (below && s->args.up && !s->fuses) {
+    if (below && s->args.up) {
         HO_TRY(ho_scratch(context, s->conv.N * s->conv.H * s->conv.W * s->conv.C, &g_t));
         HO_TRY(backward_filter(context, s, g_c, g_t));
         ho_scratch_free(context, g_c);

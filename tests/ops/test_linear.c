@@ -95,41 +95,6 @@ static void conv(void **state) {
     gc_run("conv2d", cases, CHECK_LEN(cases));
 }
 
-static ho_status build_conv_down(ho_context *context, const gc_case *c, ho_tensor *const *x, ho_tensor **y) {
-    (void)c;
-    return ho_conv2d_down(context, x[0], x[1], y);
-}
-
-/* By definition, tap by tap: the filtered image at (2p + i, 2q + j) is a sum over 16 pixels of x. */
-static void reference_conv_down(const gc_case *c, const double *const *x, double *y) {
-    static const double f[4] = {0.125, 0.375, 0.375, 0.125};
-    const int64_t *d = c->input[0].dim, H = d[1], W = d[2], C = d[3];
-    const int64_t P = c->out_dim[1], Q = c->out_dim[2], O = c->out_dim[3];
-    for (int64_t at = 0; at < d[0] * P * Q * O; ++at) {
-        const int64_t o = at % O, q = at / O % Q, p = at / O / Q % P, n = at / O / Q / P;
-        y[at] = 0.0;
-        for (int64_t t = 0; t < 9 * 16; ++t) {
-            const int64_t tap = t / 16, h = 2 * p + tap / 3 + t % 16 / 4 - 2, w = 2 * q + tap % 3 + t % 4 - 2;
-            for (int64_t i = 0; i < C && h >= 0 && h < H && w >= 0 && w < W; ++i) {
-                y[at] += f[t % 16 / 4] * f[t % 4] * x[0][((n * H + h) * W + w) * C + i] * x[1][(o * 9 + tap) * C + i];
-            }
-        }
-    }
-}
-
-#define CONV_DOWN(n, h, w, c, o)                                                                                       \
-    {                                                                                                                  \
-        "conv2d_down", build_conv_down, reference_conv_down, 2,                                                        \
-            {{4, {n, h, w, c}, GC_NORMAL, false}, {4, {o, 3, 3, c}, GC_NORMAL, false}}, 4, {n, (h) / 2, (w) / 2, o},   \
-            (n) * (h) * (w) + 144 * ((c) + (o)), 0, 0, .user = NULL                                                    \
-    }
-
-static void conv_down(void **state) {
-    (void)state;
-    const gc_case cases[] = {CONV_DOWN(1, 2, 2, 1, 1), CONV_DOWN(2, 4, 6, 3, 2), CONV_DOWN(1, 6, 4, 2, 5)};
-    gc_run("conv2d_down", cases, CHECK_LEN(cases));
-}
-
 static void wrong_shapes(void **state) {
     (void)state;
     ho_context *context;
@@ -142,13 +107,10 @@ static void wrong_shapes(void **state) {
     CHECK_FAILS(ho_dense(context, x, w, &y), HO_ESHAPE, "dense", "(2, 3)", "(4, 5)");
     CHECK_FAILS(ho_conv2d(context, x, w4, &PLAIN3, &y), HO_ESHAPE, "conv2d", "(2, 3)", "(4, 3, 3, 3)");
     CHECK_FAILS(ho_conv2d(context, x4, w4, &PLAIN1, &y), HO_ESHAPE, "conv2d", "(1, 2, 2, 3)", "smaller");
-    CHECK_FAILS(ho_conv2d_down(context, x, w4, &y), HO_ESHAPE, "conv2d_down", "(2, 3)", "even");
-    CHECK_FAILS(ho_conv2d_down(context, x4, w, &y), HO_ESHAPE, "conv2d_down", "(4, 5)", "(1, 2, 2, 3)");
     ho_context_free(context);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(dense), cmocka_unit_test(conv), cmocka_unit_test(conv_down),
-                                       cmocka_unit_test(wrong_shapes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(dense), cmocka_unit_test(conv), cmocka_unit_test(wrong_shapes)};
     return cmocka_run_group_tests_name("linear", tests, NULL, NULL);
 }

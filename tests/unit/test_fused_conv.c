@@ -1,6 +1,6 @@
-/* Operations whose convolution the target may fuse: a batch that is large enough for that against its samples one by
- * one, which are not; outputs and every gradient must agree. The activation is linear here: a leaky ReLU's kink would
- * make two rightly rounded results differ (its fused form is tested in test_device.c). */
+/* The modulated convolution, which the target may fuse: a batch that is large enough for that against its samples one
+ * by one, which are not; outputs and every gradient must agree. The activation is linear here: a leaky ReLU's kink
+ * would make two rightly rounded results differ (its fused form is tested in test_device.c). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +9,7 @@
 #include "handsoff/ops.h"
 #include "handsoff/tensor.h"
 
-enum { N = 2, SIDE = 16, MOST = 4 };
-
-typedef enum { PLAIN, UP, DOWN } kind;
+enum { N = 2, SIDE = 16, INPUTS = 4 };
 
 /* One of x, style, weight, bias: per sample or shared. */
 typedef struct {
@@ -22,9 +20,7 @@ typedef struct {
 } input;
 
 typedef struct {
-    kind what;
-    int n_inputs;
-    input in[MOST];
+    input in[INPUTS];
     int64_t y_dim[4];
     float *y, *seed, *noise;
 } problem;
@@ -47,20 +43,16 @@ static float *normals(int64_t n, uint64_t seed) {
 }
 
 static ho_status build(ho_context *context, const problem *p, ho_tensor *const *x, int64_t first, ho_tensor **y) {
-    if (p->what == DOWN) {
-        return ho_conv2d_down(context, x[0], x[1], y);
-    }
-    const int64_t P = p->y_dim[1], n = x[0]->dim[0];
+    const int64_t n = x[0]->dim[0];
     ho_tensor *noise, *strength;
     const float half = 0.5F;
-    HO_TRY(ho_tensor_from_host(context, p->noise + first * P * P, 3, (const int64_t[]){n, P, P}, &noise));
+    HO_TRY(ho_tensor_from_host(context, p->noise + first * SIDE * SIDE, 3, (const int64_t[]){n, SIDE, SIDE}, &noise));
     HO_TRY(ho_tensor_from_host(context, &half, 1, (const int64_t[]){1}, &strength));
     const ho_modconv_args args = {.style = x[2],
                                   .weight = x[1],
                                   .bias = x[3],
                                   .noise = noise,
                                   .strength = strength,
-                                  .up = p->what == UP,
                                   .demodulate = true,
                                   .w_gain = 1.0,
                                   .act = HO_ACT_LINEAR};
@@ -71,10 +63,10 @@ static ho_status build(ho_context *context, const problem *p, ho_tensor *const *
  * time on the same inputs, so that gradients accumulate. */
 static void run(const problem *p, int64_t first, int64_t n, problem *out) {
     ho_context *context;
-    ho_tensor *x[MOST] = {NULL}, *y, *again, *sum, *seed;
+    ho_tensor *x[INPUTS] = {NULL}, *y, *again, *sum, *seed;
     CHECK_OK(ho_context_create(check_device(), &context));
     ho_context_record(context, true);
-    for (int i = 0; i < p->n_inputs; ++i) {
+    for (int i = 0; i < INPUTS; ++i) {
         const input *in = &p->in[i];
         int64_t dim[4];
         memcpy(dim, in->dim, sizeof dim);
@@ -93,7 +85,7 @@ static void run(const problem *p, int64_t first, int64_t n, problem *out) {
     CHECK_OK(ho_tensor_to_host(context, y, out->y + first * per_sample));
     CHECK_OK(ho_tensor_from_host(context, p->seed + first * per_sample, 4, y_dim, &seed));
     CHECK_OK(ho_backward_seed(context, sum, seed));
-    for (int i = 0; i < p->n_inputs; ++i) {
+    for (int i = 0; i < INPUTS; ++i) {
         const int64_t count = count_of(&p->in[i]) / (p->in[i].shared ? 1 : N) * (p->in[i].shared ? 1 : n);
         float *g = malloc((size_t)count * sizeof *g), *to = out->in[i].grad;
         CHECK_OK(ho_tensor_grad_to_host(context, x[i], g));
@@ -116,23 +108,22 @@ static void compare(const char *what, const float *got, const float *want, int64
     free(truth);
 }
 
-static void check_kind(kind what, int64_t C, int64_t O) {
-    const int64_t H = what == DOWN ? 2 * SIDE : SIDE, P = what == PLAIN ? SIDE : what == UP ? 2 * SIDE : SIDE;
-    problem p = {.what = what, .n_inputs = what == DOWN ? 2 : 4, .y_dim = {N, P, P, O}};
-    p.in[0] = (input){4, {N, H, H, C}, false, NULL, NULL};
+static void check_modconv(int64_t C, int64_t O) {
+    const int64_t n_y = N * SIDE * SIDE * O;
+    problem p = {.y_dim = {N, SIDE, SIDE, O}};
+    p.in[0] = (input){4, {N, SIDE, SIDE, C}, false, NULL, NULL};
     p.in[1] = (input){4, {O, 3, 3, C}, true, NULL, NULL};
     p.in[2] = (input){2, {N, C}, false, NULL, NULL};
     p.in[3] = (input){1, {O}, true, NULL, NULL};
-    const ho_conv_grid grid = what == PLAIN ? HO_GRID_SAME : what == UP ? HO_GRID_UP : HO_GRID_DOWN;
-    assert_true(ho_conv_fuses(check_device(), &(ho_fused_shape){N, H, H, C, O, grid}));
-    assert_false(ho_conv_fuses(check_device(), &(ho_fused_shape){1, H, H, C, O, grid}));
-    p.seed = normals(N * P * P * O, 11);
-    p.noise = normals(N * P * P, 12);
+    assert_true(ho_conv_fuses(check_device(), &(ho_fused_shape){N, SIDE, SIDE, C, O}));
+    assert_false(ho_conv_fuses(check_device(), &(ho_fused_shape){1, SIDE, SIDE, C, O}));
+    p.seed = normals(n_y, 11);
+    p.noise = normals(N * SIDE * SIDE, 12);
     problem one = p, all = p;
-    one.y = normals(N * P * P * O, 0);
-    all.y = normals(N * P * P * O, 0);
-    for (int i = 0; i < p.n_inputs; ++i) {
-        p.in[i].value = normals(count_of(&p.in[i]), (uint64_t)(20 + i));
+    one.y = normals(n_y, 0);
+    all.y = normals(n_y, 0);
+    for (int i = 0; i < INPUTS; ++i) {
+        p.in[i].value = normals(count_of(&p.in[i]), 20 + (uint64_t)i);
         one.in[i].grad = normals(count_of(&p.in[i]), 0);
         all.in[i].grad = normals(count_of(&p.in[i]), 0);
     }
@@ -140,10 +131,10 @@ static void check_kind(kind what, int64_t C, int64_t O) {
     for (int64_t n = 0; n < N; ++n) {
         run(&p, n, 1, &one);
     }
-    compare("output", all.y, one.y, N * P * P * O);
-    static const char *const names[MOST] = {"gradient of x", "gradient of the weight", "gradient of the style",
-                                            "gradient of the bias"};
-    for (int i = 0; i < p.n_inputs; ++i) {
+    compare("output", all.y, one.y, n_y);
+    static const char *const names[INPUTS] = {"gradient of x", "gradient of the weight", "gradient of the style",
+                                              "gradient of the bias"};
+    for (int i = 0; i < INPUTS; ++i) {
         compare(names[i], all.in[i].grad, one.in[i].grad, count_of(&p.in[i]));
         free(p.in[i].value);
         free(one.in[i].grad);
@@ -155,25 +146,13 @@ static void check_kind(kind what, int64_t C, int64_t O) {
     free(all.y);
 }
 
-static void modconv_plain(void **state) {
+static void modconv(void **state) {
     (void)state;
-    check_kind(PLAIN, 32, 48);
-}
-
-static void modconv_up(void **state) {
-    (void)state;
-    check_kind(UP, 48, 32);
-    check_kind(UP, 32, 16);
-}
-
-static void conv_down(void **state) {
-    (void)state;
-    check_kind(DOWN, 32, 48);
-    check_kind(DOWN, 16, 32);
+    check_modconv(32, 48);
+    check_modconv(48, 32);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(modconv_plain), cmocka_unit_test(modconv_up),
-                                       cmocka_unit_test(conv_down)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(modconv)};
     return cmocka_run_group_tests_name("fused convolutions", tests, NULL, NULL);
 }

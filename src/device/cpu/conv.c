@@ -15,7 +15,7 @@ static bool is_product(const ho_conv_shape *s) {
 #ifndef HO_REAL_DOUBLE
 /* A convolution that Winograd's algorithm can compute, as ho_fused_shape. */
 static bool is_plain(const ho_conv_shape *s, ho_fused_shape *same) {
-    *same = (ho_fused_shape){s->N, s->H, s->W, s->C, s->O, HO_GRID_SAME};
+    *same = (ho_fused_shape){s->N, s->H, s->W, s->C, s->O};
     return s->kernel == 3 && s->stride == 1 && s->pad == 1 && s->dilation == 1;
 }
 #endif

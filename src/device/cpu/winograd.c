@@ -1,5 +1,5 @@
 /* Winograd's convolution, forward and gradient of the input; see winograd.h. The gradient of the input is the same
- * convolution with the filters turned by 180 degrees, the channel roles exchanged, and up-sampling for down-sampling.
+ * convolution with the filters turned by 180 degrees and the channel roles exchanged.
  *
  * Work is cut into blocks of groups of tiles. A thread transforms the tiles of its block, multiplies them with the 36
  * transformed weight matrices, and transforms the results back, so that both intermediate arrays stay in its cache. */
@@ -14,18 +14,12 @@
 #include "winograd_product.h"
 #include "winograd_tiles.h"
 
-static tiling coarse_tiling(const ho_fused_shape *s) {
-    const int64_t divide = s->grid == HO_GRID_DOWN ? 2 : 1;
-    return tiling_of(s->N, s->H / divide, s->W / divide);
-}
-
 bool ho_winograd_fits(const ho_fused_shape *s) {
-    const int64_t tiles = coarse_tiling(s).count, phases = s->grid == HO_GRID_SAME ? 1 : 4;
-    const bool even = s->grid != HO_GRID_DOWN || (s->H % 2 == 0 && s->W % 2 == 0);
-    return even && s->C % LANES == 0 && s->O % LANES == 0 && tiles >= 32 && phases * s->C * s->O <= 4096 * tiles;
+    const int64_t tiles = tiling_of(s->N, s->H, s->W).count;
+    return s->C % LANES == 0 && s->O % LANES == 0 && tiles >= 32 && s->C * s->O <= 4096 * tiles;
 }
 
-/* What one call computes: read and written sides as seen from the coarse grid. */
+/* What one call computes: the sides that are read and written. */
 typedef struct {
     tiling t;
     view in, out;
@@ -38,7 +32,7 @@ typedef struct {
 
 /* Groups a block: both intermediates within about 1 MB, but tiles enough that a block's pass over the weights pays. */
 static int64_t block_groups(const plan *p) {
-    const int64_t bytes = group_size(p->cut.rows, view_channels(&p->in) + p->cut.panel) * 4;
+    const int64_t bytes = group_size(p->cut.rows, p->in.C + p->cut.panel) * 4;
     const int64_t least = (48 + p->cut.rows - 1) / p->cut.rows, wanted = ((int64_t)1 << 20) / bytes;
     const int64_t block = wanted < least ? least : wanted;
     const int64_t half =
@@ -47,7 +41,7 @@ static int64_t block_groups(const plan *p) {
 }
 
 static void run_block(const plan *p, int64_t block, float *U) {
-    const int64_t R = p->cut.rows, C = view_channels(&p->in), O = view_channels(&p->out);
+    const int64_t R = p->cut.rows, C = p->in.C, O = p->out.C;
     const int64_t first = block * p->block, n = p->groups - first < p->block ? p->groups - first : p->block;
     const int64_t U_group = group_size(R, C), M_group = group_size(R, p->cut.panel), last = p->t.count;
     float *M = U + p->block * U_group;
@@ -73,7 +67,7 @@ static void run_block(const plan *p, int64_t block, float *U) {
 
 /* Runs a plan whose images, views and epilogue are set, with the weights transformed for its direction. */
 static ho_status convolve(ho_device *device, plan *p, const filter_case *f, const float *w) {
-    const int64_t C = view_channels(&p->in), O = view_channels(&p->out);
+    const int64_t C = p->in.C, O = p->out.C;
     p->cut = ho_winograd_cut(O);
     p->groups = (p->t.count + p->cut.rows - 1) / p->cut.rows;
     p->block = block_groups(p);
@@ -97,19 +91,21 @@ static ho_status convolve(ho_device *device, plan *p, const filter_case *f, cons
 
 ho_status ho_winograd_forward(ho_device *device, const ho_fused_shape *s, const float *x, const float *x_scale,
                               const float *w, const ho_conv_epilogue *epilogue, float *y) {
-    const filter_case f = {s->grid, false, s->C, s->O};
-    plan p = {.t = coarse_tiling(s), .x = x, .x_scale = x_scale, .epilogue = epilogue, .y = y};
-    p.in = view_of(&p.t, s->C, s->grid == HO_GRID_DOWN ? 2 : 1);
-    p.out = view_of(&p.t, s->O, s->grid == HO_GRID_UP ? 2 : 1);
+    const filter_case f = {false, s->C, s->O};
+    plan p = {.t = tiling_of(s->N, s->H, s->W), .x = x, .x_scale = x_scale, .epilogue = epilogue};
+    p.y = y;
+    p.in = view_of(&p.t, s->C);
+    p.out = view_of(&p.t, s->O);
     return convolve(device, &p, &f, w);
 }
 
 ho_status ho_winograd_backward_data(ho_device *device, const ho_fused_shape *s, const float *g_y, const float *w,
                                     float *g_x) {
-    const filter_case f = {s->grid, true, s->C, s->O};
-    plan p = {.t = coarse_tiling(s), .x = g_y, .y = g_x};
-    p.in = view_of(&p.t, s->O, s->grid == HO_GRID_UP ? 2 : 1);
-    p.out = view_of(&p.t, s->C, s->grid == HO_GRID_DOWN ? 2 : 1);
+    const filter_case f = {true, s->C, s->O};
+    plan p = {.t = tiling_of(s->N, s->H, s->W), .x = g_y};
+    p.y = g_x;
+    p.in = view_of(&p.t, s->O);
+    p.out = view_of(&p.t, s->C);
     return convolve(device, &p, &f, w);
 }
 

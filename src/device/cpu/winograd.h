@@ -11,16 +11,7 @@
  *
  * The products over channels are 36 matrix products, one per position of the 6x6 tile. Transforms work on 16 channels
  * at a time and read and write NHWC directly: no other layout of the activations ever exists. Rounding errors grow to a
- * few 1e-6 of the largest value (tests/unit/test_device.c holds them to 1e-5).
- *
- * Resampling (HO_GRID_UP, HO_GRID_DOWN) joins the filter f = [1,3,3,1] and the stride to the convolution. On one axis
- * (the second is alike), UP: with q = 2p + a the output is
- *   y[q] = sum_{h,i} w[i] x[h] f[2h + i - q + 1]/4 = sum_m u_a[m] x[p + m - 1],  u_a[m] = sum_i w[i] f[2m + i - a -
- * 1]/4, where m = 0..2 suffice: each of the four phases of y is a 3x3 convolution of x. DOWN: y[p] = sum_k c[k] x[2p +
- * k - 2] with c the six taps of w convolved with f/8; k = 2m + a gives y[p] = sum_a sum_m c[2m + a] x_a[p + m - 1],
- * x_a[h] = x[2h + a]: a 3x3 convolution of the four phases of x as channels. So both are the Winograd convolution on
- * the coarse grid with four times the outputs or inputs: as many products as the strided convolution takes alone, and
- * no pass for f. */
+ * few 1e-6 of the largest value (tests/unit/test_device.c holds them to 1e-5). */
 #ifndef HANDSOFF_WINOGRAD_H
 #define HANDSOFF_WINOGRAD_H
 

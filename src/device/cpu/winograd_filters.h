@@ -1,23 +1,18 @@
-/* Filters in Winograd's domain, with the resampling filter folded in (see winograd.h). */
+/* Filters in Winograd's domain (see winograd.h). */
 #ifndef HANDSOFF_WINOGRAD_FILTERS_H
 #define HANDSOFF_WINOGRAD_FILTERS_H
 
-#include "handsoff/device.h"
+#include <stdbool.h>
+
 #include "winograd_parts.h"
 
-/* Which filters are transformed: w (O,3,3,C) on which grid; turned: for the gradient of the input, whose inputs are w's
- * outputs. */
+/* Which filters are transformed: w (O,3,3,C); turned: for the gradient of the input, whose inputs are w's outputs. */
 typedef struct {
-    ho_conv_grid grid;
     bool turned;
     int64_t C, O; /* of w */
 } filter_case;
 
-/* Phases on the side that is read and on the side that is written: 1 or 4. */
-int64_t ho_winograd_phases_in(const filter_case *f);
-int64_t ho_winograd_phases_out(const filter_case *f);
-
-/* V[position][panel of outputs][input][width of the panel]; inputs and outputs count phases. */
+/* V[position][panel of outputs][input][width of the panel]. */
 void ho_winograd_transform_filters(const filter_case *f, const float *w, int64_t panel, float *V);
 /* g_w (O,3,3,C) from S[position][output][input] of the forward direction: the adjoint. */
 void ho_winograd_transform_filters_back(const filter_case *f, const float *S, float *g_w);

@@ -37,18 +37,18 @@ static inline __attribute__((always_inline)) void transform_store_outputs(const 
 /* What reading a square of pixels needs: side 6 with its first pixel above and left of the tile, or side 4. */
 typedef struct {
     const view *v;
-    const float *origin;  /* first pixel of the square, phase 0 */
+    const float *origin;  /* first pixel of the square */
     const float *scale;   /* of this image, or NULL */
     int64_t apart, block; /* floats from position to position and from block of 16 channels to the next */
     float *to;
 } square;
 
-static inline __attribute__((always_inline)) void read_inside(const square *q, int64_t phase_at, float *to,
-                                                              const int side) {
-    const int64_t line = q->v->line, pixel = q->v->pixel;
+static inline __attribute__((always_inline)) void read_inside(const square *q, const int side) {
+    const int64_t line = q->v->line, pixel = q->v->C;
     vec d[POSITIONS];
+    float *to = q->to;
     for (int64_t c = 0; c < q->v->C; c += LANES, to += q->block) {
-        const float *from = q->origin + phase_at + c;
+        const float *from = q->origin + c;
         for (int i = 0; i < side; ++i) {
             for (int j = 0; j < side; ++j) {
                 d[i * side + j] = vec_load(from + i * line + j * pixel);
@@ -71,15 +71,11 @@ static inline __attribute__((always_inline)) void read_inside(const square *q, i
     }
 }
 
-/* The same where some pixels lie outside: those are read from zeros, of which there are C. */
-static inline __attribute__((always_inline)) void read_border(const square *q, const float *const *pixel,
-                                                              const float *zeros, int64_t phase_at, float *to,
+/* The same where some pixels lie outside: from has every pixel's place, C zeros for those outside. */
+static inline __attribute__((always_inline)) void read_border(const square *q, const float *const *from,
                                                               const int side) {
-    const float *from[POSITIONS];
-    for (int i = 0; i < side * side; ++i) {
-        from[i] = pixel[i] == NULL ? zeros : pixel[i] + phase_at;
-    }
     vec d[POSITIONS];
+    float *to = q->to;
     for (int64_t c = 0; c < q->v->C; c += LANES, to += q->block) {
         for (int i = 0; i < side * side; ++i) {
             d[i] = vec_load(from[i] + c);
@@ -100,22 +96,17 @@ static inline __attribute__((always_inline)) void read_border(const square *q, c
 
 static inline __attribute__((always_inline)) void gather_tile(const tiling *t, const square *q, tile_place at,
                                                               const float *zeros, const int side) {
-    const int64_t phases = q->v->step * q->v->step, blocks = q->v->C / LANES;
     if (at.h >= 0 && at.w >= 0 && at.h + side <= t->H && at.w + side <= t->W) {
-        for (int64_t phase = 0; phase < phases; ++phase) {
-            read_inside(q, phase_offset(t, q->v, phase), q->to + phase * blocks * q->block, side);
-        }
+        read_inside(q, side);
         return;
     }
-    const float *pixel[POSITIONS];
+    const float *from[POSITIONS];
     for (int i = 0; i < side * side; ++i) {
         const int64_t h = at.h + i / side, w = at.w + i % side;
         const bool inside = h >= 0 && h < t->H && w >= 0 && w < t->W;
-        pixel[i] = inside ? q->origin + i / side * q->v->line + i % side * q->v->pixel : NULL;
+        from[i] = inside ? q->origin + i / side * q->v->line + i % side * q->v->C : zeros;
     }
-    for (int64_t phase = 0; phase < phases; ++phase) {
-        read_border(q, pixel, zeros, phase_offset(t, q->v, phase), q->to + phase * blocks * q->block, side);
-    }
+    read_border(q, from, side);
 }
 
 /* Rows n..R-1 of a group, which stand for no tile. */
@@ -132,14 +123,14 @@ void ho_winograd_gather(const tiling *t, const view *v, const float *x, const fl
         --at.h;
         --at.w;
         const square q = {.v = v,
-                          .origin = x + at.n * v->image + at.h * v->line + at.w * v->pixel,
+                          .origin = x + at.n * v->image + at.h * v->line + at.w * v->C,
                           .scale = scale != NULL ? scale + at.n * v->C : NULL,
                           .apart = R * LANES,
                           .block = POSITIONS * R * LANES,
                           .to = U + row * LANES};
         gather_tile(t, &q, at, zeros, TILE);
     }
-    clear_rows(view_channels(v), n, R, U);
+    clear_rows(v->C, n, R, U);
 }
 
 void ho_winograd_gather_outputs(const tiling *t, const view *v, const float *g_y, const float *zeros, int64_t first,
@@ -147,13 +138,13 @@ void ho_winograd_gather_outputs(const tiling *t, const view *v, const float *g_y
     for (int64_t row = 0; row < n; ++row) {
         const tile_place at = place_of(t, first + row);
         const square q = {.v = v,
-                          .origin = g_y + at.n * v->image + at.h * v->line + at.w * v->pixel,
+                          .origin = g_y + at.n * v->image + at.h * v->line + at.w * v->C,
                           .apart = R * LANES,
                           .block = POSITIONS * R * LANES,
                           .to = D + row * LANES};
         gather_tile(t, &q, at, zeros, OUT);
     }
-    clear_rows(view_channels(v), n, R, D);
+    clear_rows(v->C, n, R, D);
 }
 
 #endif

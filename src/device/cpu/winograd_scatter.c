@@ -3,12 +3,12 @@
 
 #ifndef HO_REAL_DOUBLE
 
-/* One phase of one tile: where its pixels lie and which of them exist. */
+/* One tile: where its pixels lie and which of them exist. */
 typedef struct {
     const view *v;
     const ho_conv_epilogue *epilogue;
     int64_t n;             /* image */
-    int64_t first, last;   /* channels of the image: first..last-1 */
+    int64_t first, last;   /* channels: first..last-1 */
     int64_t rows, columns; /* pixels inside: 4x4 but at the lower and right border */
     const float *M;        /* this row of the group, first block of its channels */
     int64_t apart, block;
@@ -48,7 +48,7 @@ static inline __attribute__((always_inline)) void apply_epilogue(const spot *s, 
 }
 
 static inline __attribute__((always_inline)) void write_spot(const spot *s, const bool with_epilogue) {
-    const int64_t line = s->v->line, pixel = s->v->pixel;
+    const int64_t line = s->v->line, pixel = s->v->C;
     for (int64_t o = s->first; o < s->last; o += LANES) {
         vec full[OUT * OUT];
         outputs_of(s->M + (o - s->first) / LANES * s->block, s->apart, full);
@@ -71,14 +71,12 @@ static inline __attribute__((always_inline)) void write_spot(const spot *s, cons
 }
 
 /* strength * noise at the pixels of the spot; zero without noise. */
-static void noise_plane(const tiling *t, tile_place at, int64_t phase, spot *s) {
+static void noise_plane(const tiling *t, tile_place at, spot *s) {
     const ho_conv_epilogue *e = s->epilogue;
-    const int64_t step = s->v->step;
-    const float *noise = e->noise + s->n * e->noise_stride;
+    const float *noise = e->noise + s->n * e->noise_stride + at.h * t->W + at.w;
     for (int64_t h = 0; h < s->rows; ++h) {
-        const int64_t line = ((at.h + h) * step + phase / 2) * step * t->W;
         for (int64_t w = 0; w < s->columns; ++w) {
-            s->plane[h * OUT + w] = e->strength[0] * noise[line + (at.w + w) * step + phase % 2];
+            s->plane[h * OUT + w] = e->strength[0] * noise[h * t->W + w];
         }
     }
 }
@@ -88,24 +86,21 @@ void ho_winograd_scatter(const tiling *t, const view *v, int64_t o, int64_t widt
     const int64_t block = POSITIONS * R * LANES;
     for (int64_t row = 0; row < n; ++row) {
         const tile_place at = place_of(t, first + row);
-        spot s = {.v = v, .epilogue = epilogue, .n = at.n, .apart = R * LANES, .block = block};
+        spot s = {.v = v, .epilogue = epilogue, .n = at.n, .first = o, .last = o + width};
+        s.M = M + row * LANES;
+        s.apart = R * LANES;
+        s.block = block;
+        s.origin = y + at.n * v->image + at.h * v->line + at.w * v->C;
         s.rows = t->H - at.h < OUT ? t->H - at.h : OUT;
         s.columns = t->W - at.w < OUT ? t->W - at.w : OUT;
-        for (int64_t at_o = o; at_o < o + width; at_o += s.last - s.first) {
-            const int64_t phase = at_o / v->C, left = o + width - phase * v->C;
-            s.first = at_o % v->C;
-            s.last = left < v->C ? left : v->C;
-            s.M = M + (at_o - o) / LANES * block + row * LANES;
-            s.origin = y + at.n * v->image + at.h * v->line + at.w * v->pixel + phase_offset(t, v, phase);
-            if (epilogue == NULL) {
-                write_spot(&s, false);
-                continue;
-            }
-            if (epilogue->noise != NULL) {
-                noise_plane(t, at, phase, &s);
-            }
-            write_spot(&s, true);
+        if (epilogue == NULL) {
+            write_spot(&s, false);
+            continue;
         }
+        if (epilogue->noise != NULL) {
+            noise_plane(t, at, &s);
+        }
+        write_spot(&s, true);
     }
 }
 

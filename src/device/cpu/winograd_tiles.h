@@ -3,17 +3,14 @@
  * Transformed tiles stand in groups of R, the rows that the inner product takes at once:
  * U[group][block of 16 channels][position][R][16]. What one tile of 16 channels writes lies within 36 R cache lines (a
  * few pages: 36 matrices side by side would take a page each, more than the processor's table of pages holds), and the
- * product reads R rows at constant distance.
- *
- * Coarse grid: the images that tiles cut up. A view with step 2 is an image twice as high and wide whose four phases
- * (a, b), pixels (2h+a, 2v+b), are taken as further channels: channel (2a + b) C + c of the coarse grid. */
+ * product reads R rows at constant distance. */
 #ifndef HANDSOFF_WINOGRAD_TILES_H
 #define HANDSOFF_WINOGRAD_TILES_H
 
 #include "handsoff/device.h"
 #include "winograd_parts.h"
 
-/* The coarse grid and its tiles. */
+/* Images and their tiles. */
 typedef struct {
     int64_t N, H, W;
     int64_t down, across, count; /* tiles a column, a row, altogether */
@@ -34,26 +31,16 @@ static inline tile_place place_of(const tiling *t, int64_t tile) {
     return (tile_place){tile / per_image, at / t->across * OUT, at % t->across * OUT};
 }
 
-/* An NHWC image of C channels seen from the coarse grid: distances between coarse pixels, in floats. */
+/* NHWC images of C channels: floats from line to line and from image to image (C from pixel to pixel). */
 typedef struct {
-    int64_t C, step, pixel, line, image;
+    int64_t C, line, image;
 } view;
 
-static inline view view_of(const tiling *t, int64_t C, int64_t step) {
-    return (view){C, step, step * C, step * step * t->W * C, step * step * t->H * t->W * C};
+static inline view view_of(const tiling *t, int64_t C) {
+    return (view){C, t->W * C, t->H * t->W * C};
 }
 
-/* Channels of the coarse grid. */
-static inline int64_t view_channels(const view *v) {
-    return v->step * v->step * v->C;
-}
-
-/* Where phase (a, b) = (phase / 2, phase % 2) of coarse pixel (0, 0) lies. */
-static inline int64_t phase_offset(const tiling *t, const view *v, int64_t phase) {
-    return (phase / 2 * v->step * t->W + phase % 2) * v->C;
-}
-
-/* Floats of one group of R tiles with so many coarse channels. */
+/* Floats of one group of R tiles with so many channels. */
 static inline int64_t group_size(int64_t R, int64_t channels) {
     return POSITIONS * R * channels;
 }
@@ -65,7 +52,7 @@ void ho_winograd_gather(const tiling *t, const view *v, const float *x, const fl
 /* The same by A . A^T: the 4x4 pixels of each tile, for the gradient of the weights. */
 void ho_winograd_gather_outputs(const tiling *t, const view *v, const float *g_y, const float *zeros, int64_t first,
                                 int64_t n, int64_t R, float *D);
-/* Writes coarse channels o..o+width-1 of the pixels of n tiles of one group from their products M, transformed by A^T .
+/* Writes channels o..o+width-1 of the pixels of n tiles of one group from their products M, transformed by A^T .
  * A, through the epilogue (NULL = none). */
 void ho_winograd_scatter(const tiling *t, const view *v, int64_t o, int64_t width, const float *M,
                          const ho_conv_epilogue *epilogue, int64_t first, int64_t n, int64_t R, float *y);

@@ -22,7 +22,7 @@ bool ho_winograd_fits_weights(const ho_fused_shape *s) {
 typedef struct {
     tiling t;
     view in, out;
-    int64_t C, O; /* coarse channels */
+    int64_t C, O;
     const float *x, *x_scale, *g_y, *zeros;
     float *U, *D, *S; /* S[position][O][C] */
 } plan;
@@ -60,13 +60,11 @@ static void add_products(const plan *p, int64_t position, int64_t groups, int ad
 
 ho_status ho_winograd_backward_weights(ho_device *device, const ho_fused_shape *s, const float *x, const float *x_scale,
                                        const float *g_y, float *g_w) {
-    const filter_case f = {s->grid, false, s->C, s->O};
-    const int64_t divide = s->grid == HO_GRID_DOWN ? 2 : 1, R = WEIGHT_TILES;
-    plan p = {.t = tiling_of(s->N, s->H / divide, s->W / divide), .x = x, .x_scale = x_scale, .g_y = g_y};
-    p.in = view_of(&p.t, s->C, divide);
-    p.out = view_of(&p.t, s->O, s->grid == HO_GRID_UP ? 2 : 1);
-    p.C = view_channels(&p.in);
-    p.O = view_channels(&p.out);
+    const filter_case f = {false, s->C, s->O};
+    const int64_t R = WEIGHT_TILES;
+    plan p = {.t = tiling_of(s->N, s->H, s->W), .C = s->C, .O = s->O, .x = x, .x_scale = x_scale, .g_y = g_y};
+    p.in = view_of(&p.t, s->C);
+    p.out = view_of(&p.t, s->O);
     const int64_t all = (p.t.count + R - 1) / R, wanted = ((int64_t)2 << 20) / (group_size(R, p.C + p.O) * 4);
     const int64_t block = wanted < 4 ? 4 : wanted > 32 ? 32 : wanted;
     const int64_t n_sums = POSITIONS * position_step(p.C * p.O), widest = p.C > p.O ? p.C : p.O;
