@@ -20,7 +20,7 @@ void ho_philox(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]);
 uint64_t ho_stream_id(const char *name);
 
 /* Draw number `index` of the stream: uniform in [0, 1) with 53 bits; standard normal (Box-Muller); integer in [0, n).
- */
+ * Normals come from the words that the stream's uniforms and integers come from: who draws both takes two streams. */
 double ho_uniform(uint64_t seed, uint64_t stream, uint64_t index);
 double ho_normal(uint64_t seed, uint64_t stream, uint64_t index);
 int64_t ho_uniform_int(uint64_t seed, uint64_t stream, uint64_t index, int64_t n);

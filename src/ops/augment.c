@@ -20,15 +20,16 @@ enum {
 
 /* ---- drawing --------------------------------------------------------------------------------------------- */
 
+/* Uniform and normal number i of one stream share words of Philox, so the normals have a stream of their own. */
 typedef struct {
-    uint64_t seed, stream, next;
+    uint64_t seed, stream, normal_stream, next;
 } draws;
 
 static double draw_uniform(draws *d) {
     return ho_uniform(d->seed, d->stream, d->next++);
 }
 static double draw_normal(draws *d) {
-    return ho_normal(d->seed, d->stream, d->next++);
+    return ho_normal(d->seed, d->normal_stream, d->next++);
 }
 
 /* y = a b; y may be a or b. */
@@ -167,7 +168,7 @@ void ho_augment_identity(ho_augmentation *augmentation) {
 void ho_augment_draw(double p, int64_t H, int64_t W, uint64_t seed, uint64_t stream, uint64_t index,
                      ho_augmentation *augmentation) {
     ho_augment_identity(augmentation);
-    draws d = {seed, stream, index * DRAWS};
+    draws d = {seed, stream, stream ^ ho_stream_id("augment/normal"), index * DRAWS};
     draw_geometry(&d, p, (double)H, (double)W, augmentation);
     d.next = index * DRAWS + DRAWS / 2;
     draw_color(&d, p, augmentation);
