@@ -152,6 +152,10 @@ ho_status ho_config_dump(const ho_config *config, int n_prefixes, const char *co
 static void describe(const ho_config_key *key, char *text, size_t size) {
     switch (key->type) {
     case HO_KEY_INT:
+        if (key->choices != NULL) {
+            snprintf(text, size, "integer, %s", key->choices);
+            return;
+        }
         snprintf(text, size, "integer, %.16g to %.16g", key->low, key->high);
         return;
     case HO_KEY_REAL:

@@ -5,6 +5,8 @@
 
 #define INT(key, low, high, value, help)                                                                               \
     { key, HO_KEY_INT, low, high, value, NULL, help }
+#define ONE_OF(key, low, high, value, choices, help)                                                                   \
+    { key, HO_KEY_INT, low, high, value, choices, help }
 #define REAL(key, low, high, value, help)                                                                              \
     { key, HO_KEY_REAL, low, high, value, NULL, help }
 #define BOOL(key, value, help)                                                                                         \
@@ -28,7 +30,7 @@ const ho_config_key HO_CONFIG_KEYS[] = {
     TEXT("data.train_dir", "", "labelled training images; {data} stands for $HANDSOFF_DATA"),
     TEXT("data.test_dir", "", "labelled test images"),
     TEXT("data.unlabelled_dir", "", "further images for train-gan, a folder of PNG or JPEG files"),
-    INT("data.size", 8, 1024, "64", "images are brought to this many pixels squared"),
+    ONE_OF("data.size", 8, 1024, "64", "8|16|32|64|128|256|512|1024", "images are brought to this many pixels squared"),
     CHOICE("data.aspect", "squash", "squash|crop|pad", "how labelled photos that are not square become so"),
     CHOICE("data.unlabelled_aspect", "pad", "squash|crop|pad", "the same for the unlabelled photos"),
     TEXT("data.merge", "", "YAML table that merges source classes, such as data/merges/car_parts_10.yml"),
@@ -58,7 +60,9 @@ const ho_config_key HO_CONFIG_KEYS[] = {
     REAL("gan.ada_target", -1, 1, "0.6", "wanted mean sign of D(real)"),
     REAL("gan.ada_kimg", 0.001, 1e9, "500", "thousands of images in which p can move by 1"),
     INT("gan.mbstd_group", 1, 4096, "4", "group of the minibatch standard deviation"),
-    REAL("gan.snapshot_kimg", 0.001, 1e9, "10", "checkpoint, sample grid and distance every so often"),
+    REAL("gan.snapshot_kimg", 0.001, 1e9, "10",
+         "checkpoint, sample grid samples/fakesKKKKKK.png (K: thousands of images; below 1 also _RRR: the rest) and "
+         "distance every so often"),
 
     TEXT("perceptual.weights", "data/pretext/vgg_narrow.h5", "LPIPS network"),
 

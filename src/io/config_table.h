@@ -9,7 +9,7 @@ typedef struct {
     ho_key_type type;
     double low, high;    /* inclusive range of numbers                    */
     const char *value;   /* default, as it would be written in the file   */
-    const char *choices; /* "a|b|c" for texts that must be one of a few   */
+    const char *choices; /* "a|b|c" for a text or an integer that must be one of a few */
     const char *help;
 } ho_config_key;
 

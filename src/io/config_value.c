@@ -80,6 +80,19 @@ static ho_status out_of_range(const ho_config_key *key, const char *text, const 
             key->high);
 }
 
+/* True when `text` is one of "a|b|c". */
+static bool is_choice(const char *choices, const char *text) {
+    const size_t length = strlen(text);
+    for (const char *at = choices; *at != '\0'; at += *at == '|') {
+        const size_t n = strcspn(at, "|");
+        if (n == length && strncmp(at, text, n) == 0) {
+            return true;
+        }
+        at += n;
+    }
+    return false;
+}
+
 static ho_status set_int(const ho_config_key *key, ho_config_value *value, const char *text, const char *where) {
     const char *end = text;
     int64_t number = 0;
@@ -91,6 +104,11 @@ static ho_status set_int(const ho_config_key *key, ho_config_value *value, const
     }
     if (errno == ERANGE || (double)number < key->low || (double)number > key->high) {
         return out_of_range(key, text, where);
+    }
+    char plain[32];
+    snprintf(plain, sizeof plain, "%lld", (long long)number);
+    if (key->choices != NULL && !is_choice(key->choices, plain)) {
+        HO_FAIL(HO_ECONFIG, "%s: %s: %s is not one of %s", where, key->key, plain, key->choices);
     }
     value->integer = number;
     return HO_OK;
@@ -122,19 +140,6 @@ static ho_status set_bool(const ho_config_key *key, ho_config_value *value, cons
     }
     value->flag = text[0] == 't';
     return HO_OK;
-}
-
-/* True when `text` is one of "a|b|c". */
-static bool is_choice(const char *choices, const char *text) {
-    const size_t length = strlen(text);
-    for (const char *at = choices; *at != '\0'; at += *at == '|') {
-        const size_t n = strcspn(at, "|");
-        if (n == length && strncmp(at, text, n) == 0) {
-            return true;
-        }
-        at += n;
-    }
-    return false;
 }
 
 static ho_status set_text(const ho_config_key *key, ho_config_value *value, const char *text, const char *where) {
