@@ -272,6 +272,13 @@ ho_status ho_report_synthetic(ho_report *report, int64_t count) {
 
 /* ---- sample grid */
 
+/* Of "fakesKKKKKK.png" and "fakesKKKKKK_RRR.png" (train_gan.c). */
+static double thousands_of(const char *name) {
+    char *end = NULL;
+    const long thousands = strtol(name + strlen("fakes"), &end, 10);
+    return (double)thousands + (*end == '_' ? 1e-3 * (double)strtol(end + 1, NULL, 10) : 0.0);
+}
+
 ho_status ho_report_gan_samples(ho_report *report) {
     int n = 0;
     char **names = NULL;
@@ -284,8 +291,8 @@ ho_status ho_report_gan_samples(ho_report *report) {
         status = ho_image_read(ho_run_path(report->run, "samples/%s", names[n - 1]), &grid);
         if (status == HO_OK) {
             char title[160];
-            (void)snprintf(title, sizeof title, "Samples of the generator after %.0f thousand images",
-                           strtod(names[n - 1] + strlen("fakes"), NULL));
+            (void)snprintf(title, sizeof title, "Samples of the generator after %g thousand images",
+                           thousands_of(names[n - 1]));
             status = ho_report_add(report, "gan_samples.png", title, &grid);
         } else {
             ho_report_leave_out(report, "gan_samples.png", ho_error());

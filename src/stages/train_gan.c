@@ -168,16 +168,25 @@ static void write_log(gan_stage *s, const ho_gan_report *report, const double *s
     s->iterations = 0;
 }
 
+/* samples/fakesKKKKKK.png after K thousand images; where snapshots are less than a thousand images apart
+ * samples/fakesKKKKKK_RRR.png, after 1000 K + R images. Names in order of the alphabet are in order of time. */
+static const char *grid_path(gan_stage *s, long long images) {
+    if (ho_config_real(ho_run_config(s->run), "gan.snapshot_kimg") < 1.0) {
+        return ho_run_path(s->run, "samples/fakes%06lld_%03lld.png", images / 1000, images % 1000);
+    }
+    return ho_run_path(s->run, "samples/fakes%06lld.png", images / 1000);
+}
+
 /* Checkpoint last: when it stands, everything else of this moment does. */
 static ho_status snapshot(gan_stage *s, const ho_gan_report *report) {
-    const long long kimg = (long long)(ho_gan_trainer_images_seen(s->trainer) / 1000);
+    const long long images = (long long)ho_gan_trainer_images_seen(s->trainer);
     double swd;
     HO_TRY(ho_gan_trainer_samples(s->trainer, "train-gan/grid", 0, GRID * GRID, s->samples));
-    HO_TRY(write_grid(s, ho_run_path(s->run, "samples/fakes%06lld.png", kimg), s->samples, GRID * GRID));
+    HO_TRY(write_grid(s, grid_path(s, images), s->samples, GRID * GRID));
     HO_TRY(measure(s, &swd));
     write_log(s, report, &swd);
-    ho_run_say(s->run, "train-gan: %lld thousand images, sliced Wasserstein distance %.2f, p %.3f", kimg, swd,
-               report->p);
+    ho_run_say(s->run, "train-gan: %g thousand images, sliced Wasserstein distance %.2f, p %.3f", 1e-3 * (double)images,
+               swd, report->p);
     return write_checkpoint(s);
 }
 

@@ -6,41 +6,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "check.h"
 #include "handsoff/dataset.h"
 #include "handsoff/gan_trainer.h"
 #include "handsoff/image.h"
-#include "handsoff/run.h"
+#include "opened_run.h"
 #include "src/stages/stages.h"
 
 enum { SIZE = 8, FACES = 10 };
 
-static char folder[] = "/tmp/handsoff_gan_XXXXXX";
 static uint8_t faces[FACES][SIZE * SIZE * 3];
 static const uint8_t *pointers[FACES];
 
 static int setup(void **state) {
-    (void)state;
     for (int i = 0; i < FACES; ++i) {
         ho_draw_toy_face(5, (uint64_t)i, SIZE, faces[i], NULL, NULL, NULL);
         pointers[i] = faces[i];
     }
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
-static const char *file(const char *name) {
-    static char path[8][256];
-    static int next;
-    next = (next + 1) % 8;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
+    return make_folder(state);
 }
 
 static ho_gan_options tiny(uint64_t seed) {
@@ -71,11 +53,10 @@ static ho_gan_trainer *trainer_new(const ho_gan_options *options) {
 
 static void save(ho_gan_trainer *t, const char *name, char hex[65]) {
     ho_store *store;
-    CHECK_OK(ho_store_create(file(name), &store));
+    CHECK_OK(ho_store_create(in_folder(name), &store));
     CHECK_OK(ho_gan_trainer_write(t, store));
-    CHECK_OK(ho_store_commit(store));
-    ho_store_close(store);
-    CHECK_OK(ho_file_sha256(file(name), hex));
+    commit(store);
+    CHECK_OK(ho_file_sha256(in_folder(name), hex));
 }
 
 /* Trains `iterations` steps, from `from` when given; the SHA-256 of the state goes to hex. */
@@ -85,7 +66,7 @@ static ho_gan_report run_steps(const ho_gan_options *options, const char *from, 
     ho_gan_report report = {0};
     if (from != NULL) {
         ho_store *store;
-        CHECK_OK(ho_store_open(file(from), &store));
+        CHECK_OK(ho_store_open(in_folder(from), &store));
         CHECK_OK(ho_gan_trainer_read(t, store));
         ho_store_close(store);
     }
@@ -137,13 +118,14 @@ static void test_mode_matters(void **state) {
 /* One weight of the generator as a saved state has it: trained, and its moving average. */
 static void read_weights(const char *name, float trained[64], float average[64]) {
     ho_store *store;
-    CHECK_OK(ho_store_open(file(name), &store));
+    CHECK_OK(ho_store_open(in_folder(name), &store));
     CHECK_OK(ho_store_read(store, "generator/mapping.fc0.weight", HO_F32, HO_SHAPE(8, 8), trained));
     CHECK_OK(ho_store_read(store, "generator_ema/mapping.fc0.weight", HO_F32, HO_SHAPE(8, 8), average));
     ho_store_close(store);
 }
 
-/* REFERENCE 2.2: beta = 0.5^(batch / min(1000 ema_kimg, images seen * rampup)), here 0.5^(4 / 10) after 20 images. */
+/* The half-life rule of stylegan2-ada-pytorch (training/training_loop.py): beta = 0.5^(batch / min(1000 ema_kimg,
+ * images seen * rampup)), here 0.5^(4 / 10) after 20 images. */
 static void test_moving_average(void **state) {
     (void)state;
     ho_gan_options options = tiny(6);
@@ -164,7 +146,8 @@ static void test_moving_average(void **state) {
     assert_true(moved);
 }
 
-/* REFERENCE 2.4: every fourth iteration p moves by 4 batch / (1000 ada_kimg), here 0.16, towards the target sign. */
+/* The control of stylegan2-ada-pytorch (training/training_loop.py): every fourth iteration p moves by 4 batch / (1000
+ * ada_kimg), here 0.16, towards the target sign. */
 static void test_control_of_p(void **state) {
     (void)state;
     for (int high = 0; high < 2; ++high) {
@@ -221,52 +204,23 @@ static void test_refuses(void **state) {
 
 /* ---- the stage ------------------------------------------------------------------------------------------- */
 
-static ho_config *config;
-static ho_run *run;
-
 static void open_run(const char *name, const char *size, const char *kimg, const char *weights) {
-    char text[256], dir[256], last[320];
-    snprintf(text, sizeof text, "name=%s", name);
-    snprintf(dir, sizeof dir, "runs_dir=%s/runs", folder);
+    char last[320];
     snprintf(last, sizeof last, "gan.weights=%s", weights);
-    const char *const overrides[] = {text,
-                                     dir,
-                                     size,
-                                     "data.n_train=6",
-                                     "data.n_test=2",
-                                     "data.n_unlabelled=4",
-                                     "gan.z_dim=8",
-                                     "gan.w_dim=8",
-                                     "gan.channel_max=8",
-                                     "gan.mapping_layers=2",
-                                     "gan.batch=4",
-                                     "gan.r1_interval=2",
-                                     "gan.snapshot_kimg=0.016",
-                                     kimg,
-                                     last};
-    FILE *empty = fopen(file("c.yml"), "w");
-    assert_non_null(empty);
-    fputs("seed: 7\n", empty);
-    fclose(empty);
-    CHECK_OK(ho_config_load(file("c.yml"), (int)(sizeof overrides / sizeof *overrides), overrides, &config));
-    CHECK_OK(ho_run_open(config, &run));
-}
-
-static void close_run(void) {
-    ho_run_close(run);
-    ho_config_free(config);
+    const char *const overrides[] = {size, kimg, last};
+    open_run_of(name,
+                "seed: 7\ndata: {n_train: 6, n_test: 2, n_unlabelled: 4}\n"
+                "gan: {z_dim: 8, w_dim: 8, channel_max: 8, mapping_layers: 2, batch: 4, r1_interval: 2, "
+                "snapshot_kimg: 0.016}\n",
+                CHECK_LEN(overrides), overrides);
 }
 
 static void execute(void) {
-    bool is_current;
-    const char *why;
-    CHECK_OK(HO_STAGE_IMPORT_DATA.current(run, &is_current, &why));
-    if (!is_current) {
+    if (!is_current(&HO_STAGE_IMPORT_DATA)) {
         CHECK_OK(HO_STAGE_IMPORT_DATA.execute(run));
     }
     CHECK_OK(HO_STAGE_TRAIN_GAN.execute(run));
-    CHECK_OK(HO_STAGE_TRAIN_GAN.current(run, &is_current, &why));
-    assert_true(is_current);
+    assert_true(is_current(&HO_STAGE_TRAIN_GAN));
 }
 
 static void test_stage_goes_on_to_the_same_file(void **state) {
@@ -278,24 +232,23 @@ static void test_stage_goes_on_to_the_same_file(void **state) {
     ho_image grid;
     CHECK_OK(ho_image_read(ho_run_path(run, "samples/reals.png"), &grid));
     ho_image_free(&grid);
-    CHECK_OK(ho_image_read(ho_run_path(run, "samples/fakes%06d.png", 0), &grid));
-    assert_int_equal(grid.width, 8 * SIZE);
-    ho_image_free(&grid);
+    for (int images = 16; images <= 32; images += 16) { /* snapshots below a thousand images apart keep their names */
+        CHECK_OK(ho_image_read(ho_run_path(run, "samples/fakes000000_%03d.png", images), &grid));
+        assert_int_equal(grid.width, 8 * SIZE);
+        ho_image_free(&grid);
+    }
     close_run();
     open_run("half", "data.size=8", "gan.kimg=0.012", "");
     execute();
     close_run();
     open_run("half", "data.size=8", "gan.kimg=0.032", ""); /* longer: not current, goes on from the checkpoint */
-    bool is_current;
-    const char *why;
-    CHECK_OK(HO_STAGE_TRAIN_GAN.current(run, &is_current, &why));
-    assert_false(is_current);
+    assert_false(is_current(&HO_STAGE_TRAIN_GAN));
     execute();
     CHECK_OK(ho_file_sha256(ho_run_path(run, "generator.h5"), resumed));
     close_run();
     assert_string_equal(whole, resumed);
     open_run("taken", "data.size=8", "gan.kimg=0.032",
-             file("runs/whole/generator.h5")); /* a trained generator in place of training */
+             in_folder("runs/whole/generator.h5")); /* a trained generator in place of training */
     execute();
     ho_generator *generator;
     CHECK_OK(ho_generator_load(check_device(), ho_run_path(run, "generator.h5"), &generator));
@@ -306,10 +259,10 @@ static void test_stage_goes_on_to_the_same_file(void **state) {
 
 static void test_stage_refuses_weights_of_another_size(void **state) {
     (void)state;
-    open_run("other", "data.size=16", "gan.kimg=0.032", file("runs/whole/generator.h5"));
+    open_run("other", "data.size=16", "gan.kimg=0.032", in_folder("runs/whole/generator.h5"));
     CHECK_FAILS(HO_STAGE_TRAIN_GAN.execute(run), HO_ECONFIG, "8x8", "data.size 16");
     close_run();
-    open_run("other", "data.size=8", "gan.kimg=0.032", file("missing.h5"));
+    open_run("other", "data.size=8", "gan.kimg=0.032", in_folder("missing.h5"));
     CHECK_FAILS(HO_STAGE_TRAIN_GAN.execute(run), HO_EIO, "missing.h5");
     close_run();
 }
@@ -326,5 +279,5 @@ int main(void) {
         cmocka_unit_test(test_stage_goes_on_to_the_same_file),
         cmocka_unit_test(test_stage_refuses_weights_of_another_size),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, remove_folder);
 }
