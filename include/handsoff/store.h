@@ -69,7 +69,8 @@ typedef ho_status (*ho_strings_visitor)(void *user, const char *name, int64_t n)
 ho_status ho_store_visit_strings(ho_store *store, ho_strings_visitor visit, void *user);
 
 /* The parameters of a network, each under prefix + its name, in file order. Loading demands every tensor and its exact
- * shape; what is missing or differs is named, with both shapes. */
+ * shape; what is missing or differs is named, with both shapes. A tensor with NaN or infinity is HO_EFORMAT and named.
+ */
 ho_status ho_store_write_params(ho_store *store, const char *prefix, ho_params *params);
 ho_status ho_store_read_params(ho_store *store, const char *prefix, ho_params *params);
 

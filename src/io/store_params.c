@@ -1,4 +1,5 @@
 /* The parameters of a network as data sets, one per tensor, in the order of axes that the field's viewers expect. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,8 @@ static ho_status compare_one(ho_store *store, const char *name, const ho_param *
     return HO_OK;
 }
 
-/* All tensors are looked at before the first is changed, so that a wrong file leaves the network as it was. */
+/* Names and shapes of all tensors are looked at before the first is changed, so that the file of another network leaves
+ * this one as it was. */
 static ho_status check_all(ho_store *store, const char *prefix, const ho_params *params) {
     char name[NAME_SIZE], text[3 * NAME_SIZE], first[3 * NAME_SIZE] = "";
     int n_wrong = 0;
@@ -111,12 +113,26 @@ static ho_status check_all(ho_store *store, const char *prefix, const ho_params 
     return HO_OK;
 }
 
+/* One number that is not finite makes every later result so, far from its cause. */
+static ho_status check_finite(const ho_store *store, const char *name, int64_t n, const float *values) {
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(values[i])) {
+            HO_FAIL(HO_EFORMAT,
+                    "%s: '%s' holds %g as value %lld of %lld: the file is damaged, or the training that wrote it "
+                    "diverged; make the file again",
+                    ho_store_path(store), name, (double)values[i], (long long)i, (long long)n);
+        }
+    }
+    return HO_OK;
+}
+
 static ho_status read_one(ho_store *store, const char *prefix, ho_params *params, ho_param *param, float *buffer) {
     char name[NAME_SIZE];
     int64_t dim[HO_MAX_RANK];
     HO_TRY(full_name(store, prefix, param, name));
     file_shape(param, dim);
     HO_TRY(ho_store_read(store, name, HO_F32, param->tensor.rank, dim, buffer));
+    HO_TRY(check_finite(store, name, ho_tensor_count(&param->tensor), buffer));
     return ho_param_set(params, param, buffer);
 }
 

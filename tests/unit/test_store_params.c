@@ -1,4 +1,5 @@
 /* The parameters of a network in a store: file order of the axes, round trip, and what is said when they do not fit. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -107,6 +108,24 @@ static void names_the_first_that_does_not_fit(void **state) {
     ho_params_free(to);
 }
 
+static void refuses_what_is_not_finite(void **state) {
+    ho_params *from = make_params(*state, 2, 1), *to = make_params(*state, 2, 2);
+    const float bad[2][3] = {{0.5F, NAN, 1.0F}, {0.5F, 1.0F, -INFINITY}};
+    const char *const said[2] = {"'g/w_avg' holds nan as value 1 of 3", "'g/w_avg' holds -inf as value 2 of 3"};
+    for (int i = 0; i < 2; i++) {
+        ho_store *store;
+        OK(ho_param_set(from, ho_params_at(from, 3), bad[i]));
+        write_params(from);
+        OK(ho_store_open(path, &store));
+        assert_int_equal(ho_store_read_params(store, "g/", to), HO_EFORMAT);
+        SAYS(path);
+        SAYS(said[i]);
+        ho_store_close(store);
+    }
+    ho_params_free(from);
+    ho_params_free(to);
+}
+
 static int open_device(void **state) {
     const int file = mkstemp(path);
     close(file);
@@ -123,6 +142,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip_in_file_order),
         cmocka_unit_test(names_the_first_that_does_not_fit),
+        cmocka_unit_test(refuses_what_is_not_finite),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
