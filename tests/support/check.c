@@ -101,6 +101,14 @@ void check_fails(ho_status status, ho_status code, const char *const *texts, con
     }
 }
 
+bool check_says(const char *text) {
+    const bool found = strstr(ho_error(), text) != NULL;
+    if (!found) {
+        print_error("'%s' does not say '%s'\n", ho_error(), text);
+    }
+    return found;
+}
+
 static ho_device *the_device;
 
 static void close_device(void) {

@@ -49,6 +49,10 @@ void check_ok(ho_status status, const char *call, const char *file, int line);
     check_fails((status), (code), (const char *const[]){__VA_ARGS__, NULL}, __FILE__, __LINE__)
 void check_fails(ho_status status, ho_status code, const char *const *texts, const char *file, int line);
 
+/* Whether ho_error() contains the text; prints both where it does not. */
+bool check_says(const char *text);
+#define CHECK_SAYS(text) assert_true(check_says(text))
+
 /* The device of this test program, opened at the first call and closed at exit. */
 ho_device *check_device(void);
 

@@ -11,55 +11,19 @@
 
 static const ho_stylegan2_shape GENERATOR = {SIZE, SIZE, Z, 8, 64, 8, 2};
 
-char folder[64] = "/tmp/handsoff_generate_XXXXXX";
-static ho_config *config;
-ho_run *run;
-
-int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
-void close_run(void) {
-    ho_run_close(run);
-    ho_config_free(config);
-    run = NULL;
-    config = NULL;
-}
-
-/* Opens run `name` with a small set-up and further overrides. */
 void open_run(const char *name, int n, const char *const *more) {
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s.yml", folder, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(file, "name: %s\nruns_dir: %s/runs\nthreads: 2\nlabelled: 4\n", name, folder);
-    fputs("head: {members: 2, hidden: [8, 4], batch: 16, max_steps: 30, check_every: 10, min_pixels: 2}\n", file);
-    fputs("generate: {n: 23, batch: 4, shard: 10}\nfilter: {fraction: 0.2}\n", file);
-    fclose(file);
-    CHECK_OK(ho_config_load(path, n, more, &config));
-    CHECK_OK(ho_run_open(config, &run));
-}
-
-static void commit(ho_store *store) {
-    CHECK_OK(ho_store_commit(store));
-    ho_store_close(store);
+    open_run_of(name,
+                "threads: 2\nlabelled: 4\n"
+                "head: {members: 2, hidden: [8, 4], batch: 16, max_steps: 30, check_every: 10, min_pixels: 2}\n"
+                "generate: {n: 23, batch: 4, shard: 10}\nfilter: {fraction: 0.2}\n",
+                n, more);
 }
 
 /* generator.h5, dataset.h5 and latents.h5 of the open run. */
 void make_inputs(void) {
-    ho_device *device = NULL;
     ho_generator *generator = NULL;
     ho_store *store = NULL;
-    CHECK_OK(ho_run_device(run, &device));
-    CHECK_OK(ho_generator_create(device, &GENERATOR, 1, &generator));
+    CHECK_OK(ho_generator_create(run_device(), &GENERATOR, 1, &generator));
     CHECK_OK(ho_store_create(ho_run_path(run, "generator.h5"), &store));
     CHECK_OK(ho_generator_write(generator, store));
     commit(store);
@@ -94,13 +58,6 @@ void make_inputs(void) {
     CHECK_OK(ho_store_write(store, "w_plus", HO_F32, 3, (const int64_t[]){TRAIN, L, 8}, w_plus));
     CHECK_OK(ho_store_write(store, "index", HO_I64, 1, (const int64_t[]){TRAIN}, index));
     commit(store);
-}
-
-bool is_current(const ho_stage *stage) {
-    bool current = false;
-    const char *why = NULL;
-    CHECK_OK(stage->current(run, &current, &why));
-    return current;
 }
 
 samples read_samples(void) {

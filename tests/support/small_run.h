@@ -3,27 +3,17 @@
 #ifndef HANDSOFF_TESTS_SMALL_RUN_H
 #define HANDSOFF_TESTS_SMALL_RUN_H
 
-#include "check.h"
-#include "handsoff/run.h"
+#include "opened_run.h"
 
 enum { SIZE = 16, CLASSES = 3, TRAIN = 4, Z = 8, HW = SIZE * SIZE };
-
-extern char folder[64]; /* of the test */
-extern ho_run *run;     /* the open one */
-
-int make_folder(void **state);
-int remove_folder(void **state);
 
 /* Opens run `name`: 4 labelled images, 2 members, 30 steps, 23 samples in batches of 4 and shards of 10, the highest
  * fifth filtered out; and further overrides. */
 void open_run(const char *name, int n, const char *const *more);
-void close_run(void);
 /* generator.h5, dataset.h5 and latents.h5 of the open run. */
 void make_inputs(void);
 /* Opens a run, makes its inputs, trains the head and generates. */
 void make_set(const char *name, int n, const char *const *more);
-
-bool is_current(const ho_stage *stage);
 
 /* All samples of synthetic_4.h5. */
 typedef struct {

@@ -1,71 +1,34 @@
 /* Car-Parts-Segmentation: small folders made here, and the real one where it is (HANDSOFF_TEST_DATA). */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
+#include "check.h"
+#include "folder.h"
 #include "handsoff/import.h"
 
-#define OK(call) assert_int_equal((call), HO_OK)
-
-static char folder[] = "/tmp/ho_test_cars_XXXXXX";
 static char file[128]; /* FOLDER/annotations.json */
-
-static void says(const char *text) {
-    if (strstr(ho_error(), text) == NULL) {
-        fail_msg("'%s' does not say '%s'", ho_error(), text);
-    }
-}
 
 static void write_photo(const char *name, int width, int height) {
     char path[256];
     ho_image photo;
     snprintf(path, sizeof path, "%s/JPEGImages/%s", folder, name);
-    OK(ho_image_new(width, height, 3, &photo));
+    CHECK_OK(ho_image_new(width, height, 3, &photo));
     memset(photo.pixels, 90, (size_t)width * (size_t)height * 3);
-    OK(ho_image_write_png(path, &photo));
+    CHECK_OK(ho_image_write_png(path, &photo));
     ho_image_free(&photo);
 }
 
-static void write_text(const char *path, const char *text) {
-    FILE *out = fopen(path, "w");
-    assert_non_null(out);
-    assert_true(fputs(text, out) >= 0);
-    assert_int_equal(fclose(out), 0);
-}
-
-static int make_folder(void **state) {
-    char path[128];
-    (void)state;
-    if (mkdtemp(folder) == NULL) {
+static int make_photos(void **state) {
+    if (make_folder(state) != 0 || mkdir(in_folder("JPEGImages"), 0700) != 0) {
         return 1;
     }
-    snprintf(path, sizeof path, "%s/JPEGImages", folder);
     snprintf(file, sizeof file, "%s/annotations.json", folder);
-    if (mkdir(path, 0700) != 0) {
-        return 1;
-    }
     write_photo("a.png", 20, 20);
     write_photo("b.png", 40, 10);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    static const char *const NAMES[] = {"JPEGImages/a.png", "JPEGImages/b.png", "JPEGImages/no.jpg",
-                                        "annotations.json", "JPEGImages",       ""};
-    (void)state;
-    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
-        char path[256];
-        snprintf(path, sizeof path, "%s/%s", folder, NAMES[i]);
-        (void)remove(path);
-    }
     return 0;
 }
 
@@ -102,7 +65,7 @@ static ho_status read_file(const char *text, ho_split *split) {
 static void large_parts_are_painted_first(void **state) {
     (void)state;
     ho_split split;
-    OK(read_file(
+    CHECK_OK(read_file(
         FILE_OF("1", PART("5", "2", "1", SMALL) ", " PART("6", "2", "2", LARGE) ", " PART("7", "9", "2", SMALL)),
         &split));
     assert_int_equal(split.n, 2);
@@ -116,7 +79,7 @@ static void large_parts_are_painted_first(void **state) {
         assert_int_equal(split.labels[100 + i], x == 1 && y >= 4 && y < 8 ? 2 : 0); /* 40 x 10 */
     }
     ho_split_free(&split);
-    OK(read_file(FILE_OF("0", PART("5", "2", "0", SMALL) ", " PART("6", "2", "2", LARGE)), &split));
+    CHECK_OK(read_file(FILE_OF("0", PART("5", "2", "0", SMALL) ", " PART("6", "2", "2", LARGE)), &split));
     assert_int_equal(split.labels[22], 2); /* a category 0: version 1 */
     assert_int_equal(split.labels[0], 1);
     ho_split_free(&split);
@@ -127,7 +90,7 @@ static void own_categories_without_a_table(void **state) {
     ho_split split;
     ho_merge own;
     write_text(file, FILE_OF("1", PART("5", "2", "2", SMALL)));
-    OK(ho_car_parts_read(folder, 10, HO_ASPECT_SQUASH, NULL, &own, &split));
+    CHECK_OK(ho_car_parts_read(folder, 10, HO_ASPECT_SQUASH, NULL, &own, &split));
     assert_int_equal(own.n_classes, 2);
     assert_string_equal(own.names[1], "q");
     assert_int_equal(split.labels[22], 1);
@@ -160,8 +123,8 @@ static void bad_files_are_refused(void **state) {
     ho_split split;
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
         assert_int_not_equal(read_file(BAD[i].text, &split), HO_OK);
-        says(BAD[i].says);
-        says(folder);
+        CHECK_SAYS(BAD[i].says);
+        CHECK_SAYS(folder);
         assert_null(split.images);
     }
     char path[256];
@@ -171,14 +134,14 @@ static void bad_files_are_refused(void **state) {
                                        "1") ", \"annotations\": [" PART("5", "1", "1", SMALL) "]}",
                                    &split),
                          HO_OK);
-    says("no.jpg");
+    CHECK_SAYS("no.jpg");
     unlink(file);
     const ho_merge merge = table();
     assert_int_equal(ho_car_parts_read(folder, 10, HO_ASPECT_SQUASH, &merge, NULL, &split), HO_EIO);
-    says(file);
+    CHECK_SAYS(file);
     assert_int_equal(ho_car_parts_read("/nowhere/cars", 10, HO_ASPECT_SQUASH, &merge, NULL, &split), HO_EIO);
-    says("/nowhere/cars");
-    says("HANDSOFF_DATA");
+    CHECK_SAYS("/nowhere/cars");
+    CHECK_SAYS("HANDSOFF_DATA");
 }
 
 static void folders_of_photos(void **state) {
@@ -188,16 +151,16 @@ static void folders_of_photos(void **state) {
     snprintf(path, sizeof path, "%s/JPEGImages/no.jpg", folder);
     (void)remove(path);
     snprintf(path, sizeof path, "%s/JPEGImages", folder);
-    OK(ho_photo_folder_read(path, 8, HO_ASPECT_PAD, &split));
+    CHECK_OK(ho_photo_folder_read(path, 8, HO_ASPECT_PAD, &split));
     assert_int_equal(split.n, 2);
     assert_null(split.labels);
     assert_string_equal(split.names[1], "b.png");
     assert_int_equal(split.images[2 * 8 * 8 * 3 - 1], 90);
     ho_split_free(&split);
     assert_int_equal(ho_photo_folder_read(folder, 8, HO_ASPECT_PAD, &split), HO_EFORMAT);
-    says("no PNG or JPEG file");
+    CHECK_SAYS("no PNG or JPEG file");
     assert_int_equal(ho_photo_folder_read("/nowhere/photos", 8, HO_ASPECT_PAD, &split), HO_EIO);
-    says("HANDSOFF_DATA");
+    CHECK_SAYS("HANDSOFF_DATA");
 }
 
 /* The whole published set: instances of each category and its share of the pixels in percent, with large parts painted
@@ -247,7 +210,7 @@ static void real_photos(void **state) {
     const char *path = real_folder();
     ho_merge own;
     ho_split split;
-    OK(ho_car_parts_read(path, SIZE, HO_ASPECT_SQUASH, NULL, &own, &split));
+    CHECK_OK(ho_car_parts_read(path, SIZE, HO_ASPECT_SQUASH, NULL, &own, &split));
     assert_int_equal(split.n, 400);
     assert_string_equal(split.names[0], "train1.jpg");
     assert_int_equal(own.n_classes, N_TRUTH);
@@ -287,7 +250,7 @@ static void real_merge(void **state) {
     static const char *const NAMES[] = {"background", "bumper", "back_window", "door",  "light",
                                         "windshield", "hood",   "mirror",      "trunk", "wheel"};
     ho_merge merge;
-    OK(ho_merge_read("data/merges/car_parts_10.yml", &merge));
+    CHECK_OK(ho_merge_read("data/merges/car_parts_10.yml", &merge));
     assert_int_equal(merge.n_classes, 10);
     for (int k = 0; k < 10; k++) {
         assert_string_equal(merge.names[k], NAMES[k]);
@@ -310,5 +273,5 @@ int main(void) {
         cmocka_unit_test(real_photos),
         cmocka_unit_test(real_merge),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_photos, remove_folder);
 }

@@ -10,54 +10,21 @@
 
 #include <jansson.h>
 
-#include "check.h"
 #include "handsoff/dataset.h"
 #include "handsoff/deeplab.h"
-#include "handsoff/run.h"
+#include "opened_run.h"
 #include "src/stages/stages.h"
 
 enum { SIZE = 16, HW = SIZE * SIZE, CLASSES = HO_TOY_FACE_CLASSES, SYNTHETIC = 9, KEPT = 7, TEST = 5 };
 
-static char folder[64] = "/tmp/handsoff_downstream_XXXXXX";
-static ho_config *config;
-static ho_run *run;
-
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
-static void close_run(void) {
-    ho_run_close(run);
-    ho_config_free(config);
-    run = NULL;
-    config = NULL;
-}
-
 static void open_run(const char *name, int n, const char *const *more) {
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s.yml", folder, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(file, "name: %s\nruns_dir: %s/runs\nthreads: 1\nlabelled: 4\n", name, folder);
-    fprintf(file, "data: {format: toy_faces, size: %d, n_train: 6, n_test: %d}\n", SIZE, TEST);
-    fputs("downstream: {channels: 4, blocks: 1, steps: 40, batch: 3, lr: 0.01, seeds: [0, 5]}\n", file);
-    fprintf(file, "transfer: {weights: %s/backbone.h5}\n", folder);
-    fclose(file);
-    CHECK_OK(ho_config_load(path, n, more, &config));
-    CHECK_OK(ho_run_open(config, &run));
-}
-
-static void commit(ho_store *store) {
-    CHECK_OK(ho_store_commit(store));
-    ho_store_close(store);
+    char text[512];
+    snprintf(text, sizeof text,
+             "threads: 1\nlabelled: 4\ndata: {format: toy_faces, size: %d, n_train: 6, n_test: %d}\n"
+             "downstream: {channels: 4, blocks: 1, steps: 40, batch: 3, lr: 0.01, seeds: [0, 5]}\n"
+             "transfer: {weights: %s}\n",
+             SIZE, TEST, in_folder("backbone.h5"));
+    open_run_of(name, text, n, more);
 }
 
 static void make_backbone(const char *path, int64_t channels) {
@@ -115,24 +82,14 @@ static void make_synthetic(int size, int classes) {
 }
 
 static void make_inputs(int size, int classes) {
-    char path[128];
-    snprintf(path, sizeof path, "%s/backbone.h5", folder);
-    make_backbone(path, 4);
+    make_backbone(in_folder("backbone.h5"), 4);
     CHECK_OK(HO_STAGE_IMPORT_DATA.execute(run));
     make_synthetic(size, classes);
 }
 
-static bool is_current(const ho_stage *stage) {
-    bool current = false;
-    const char *why = NULL;
-    CHECK_OK(stage->current(run, &current, &why));
-    return current;
-}
-
 static const char *const METHODS[3] = {"handsoff", "labels_only", "transfer"};
 
-/* ---- what is written
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- what is written */
 
 static void every_method_and_seed_leaves_a_network(void **state) {
     (void)state;
@@ -257,8 +214,7 @@ static void without_weights_there_is_no_transfer_baseline(void **state) {
     close_run();
 }
 
-/* ---- interruption
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- interruption */
 
 /* In a process of its own, which gets SIGTERM before it begins: it stops at the first record. */
 static void an_interrupted_training_ends_with_the_same_bits(void **state) {
@@ -277,21 +233,18 @@ static void an_interrupted_training_ends_with_the_same_bits(void **state) {
     assert_int_equal(waitpid(child, &result, 0), child);
     assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
     open_run("c", 2, one);
-    char checkpoint[160];
-    snprintf(checkpoint, sizeof checkpoint, "%s/runs/c/checkpoints/train-downstream_handsoff_4_seed5.h5", folder);
-    assert_true(access(checkpoint, F_OK) == 0);
+    const char *checkpoint = in_folder("runs/c/checkpoints/train-downstream_handsoff_4_seed5.h5");
+    assert_true(exists(checkpoint));
     CHECK_OK(HO_STAGE_TRAIN_DOWNSTREAM.execute(run));
-    assert_true(access(checkpoint, F_OK) != 0);
-    char hex[2][65], other[160];
-    snprintf(other, sizeof other, "%s/runs/a/downstream/handsoff_4_seed5.h5", folder);
-    CHECK_OK(ho_file_sha256(other, hex[0]));
+    assert_false(exists(checkpoint));
+    char hex[2][65];
+    CHECK_OK(ho_file_sha256(in_folder("runs/a/downstream/handsoff_4_seed5.h5"), hex[0]));
     CHECK_OK(ho_file_sha256(ho_run_path(run, "downstream/handsoff_4_seed5.h5"), hex[1]));
     assert_string_equal(hex[0], hex[1]);
     close_run();
 }
 
-/* ---- bad input
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- bad input */
 
 static void missing_files_name_their_stage(void **state) {
     (void)state;

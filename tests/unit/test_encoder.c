@@ -10,66 +10,29 @@
 
 #include <jansson.h>
 
-#include "check.h"
 #include "handsoff/encoder.h"
-#include "handsoff/run.h"
+#include "opened_run.h"
 #include "src/stages/pairs.h"
 #include "src/stages/stages.h"
 
 enum { SIZE = 16, L = 6, D = 8, M = L * D, N = 3, P = SIZE * SIZE * 3 };
 static const ho_stylegan2_shape GENERATOR = {SIZE, SIZE, 8, D, 64, 8, 2};
 
-static char folder[64] = "/tmp/handsoff_encoder_XXXXXX";
-static ho_config *config;
-static ho_run *run;
-
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
-static void close_run(void) {
-    ho_run_close(run);
-    ho_config_free(config);
-    run = NULL;
-    config = NULL;
-}
-
 static void open_run(const char *name, int n, const char *const *more) {
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s.yml", folder, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(file, "name: %s\nruns_dir: %s/runs\nthreads: 1\n", name, folder);
-    fputs("perceptual: {weights: tests/golden/lpips_vgg16.h5}\n", file);
-    fputs("encoder: {channels: 8, max_channels: 16, blocks: 1, steps: 150, batch: 8, lr: 0.005, held_out: 20}\n", file);
-    fputs("finetune: {cap: 100, batch: 8, lr: 0.0002}\n", file);
-    fclose(file);
-    CHECK_OK(ho_config_load(path, n, more, &config));
-    CHECK_OK(ho_run_open(config, &run));
-}
-
-static ho_device *device(void) {
-    ho_device *opened = NULL;
-    CHECK_OK(ho_run_device(run, &opened));
-    return opened;
+    open_run_of(name,
+                "threads: 1\nperceptual: {weights: tests/golden/lpips_vgg16.h5}\n"
+                "encoder: {channels: 8, max_channels: 16, blocks: 1, steps: 150, batch: 8, lr: 0.005, held_out: 20}\n"
+                "finetune: {cap: 100, batch: 8, lr: 0.0002}\n",
+                n, more);
 }
 
 static void make_generator(void) {
     ho_generator *generator = NULL;
     ho_store *store = NULL;
-    CHECK_OK(ho_generator_create(device(), &GENERATOR, 1, &generator));
+    CHECK_OK(ho_generator_create(run_device(), &GENERATOR, 1, &generator));
     CHECK_OK(ho_store_create(ho_run_path(run, "generator.h5"), &store));
     CHECK_OK(ho_generator_write(generator, store));
-    CHECK_OK(ho_store_commit(store));
-    ho_store_close(store);
+    commit(store);
     ho_generator_free(generator);
 }
 
@@ -115,8 +78,8 @@ static world make_world(int64_t iterations, bool shaken) {
     world w = {0};
     const ho_encoder_shape shape = shape_of(iterations);
     open_run("network", 0, NULL);
-    CHECK_OK(ho_context_create(device(), &w.context));
-    CHECK_OK(ho_encoder_create(device(), &shape, 7, &w.encoder));
+    CHECK_OK(ho_context_create(run_device(), &w.context));
+    CHECK_OK(ho_encoder_create(run_device(), &shape, 7, &w.encoder));
     if (shaken) {
         shake_heads(w.encoder);
     }
@@ -220,19 +183,19 @@ static void its_file_brings_it_back(void **state) {
     const char *path = ho_run_path(run, "e.h5");
     CHECK_OK(ho_store_create(path, &store));
     CHECK_OK(ho_encoder_write(w.encoder, store));
-    CHECK_OK(ho_store_commit(store));
-    ho_store_close(store);
+    commit(store);
     ho_encoder_free(w.encoder);
-    CHECK_OK(ho_encoder_load(device(), path, &w.encoder));
+    CHECK_OK(ho_encoder_load(run_device(), path, &w.encoder));
     answer(&w, NULL, false, b);
     assert_memory_equal(a, b, sizeof a);
     make_generator();
     ho_encoder *wrong = NULL;
-    CHECK_FAILS(ho_encoder_load(device(), ho_run_path(run, "generator.h5"), &wrong), HO_EFORMAT, "not an encoder file");
+    CHECK_FAILS(ho_encoder_load(run_device(), ho_run_path(run, "generator.h5"), &wrong), HO_EFORMAT,
+                "not an encoder file");
     free_world(&w);
     const ho_encoder_shape odd = {12, 12, L, D, 8, 16, 1, 1};
     open_run("network", 0, NULL);
-    CHECK_FAILS(ho_encoder_create(device(), &odd, 0, &wrong), HO_ESHAPE, "12x12", "powers of two");
+    CHECK_FAILS(ho_encoder_create(run_device(), &odd, 0, &wrong), HO_ESHAPE, "12x12", "powers of two");
     close_run();
 }
 
@@ -246,8 +209,8 @@ static void pairs_depend_on_their_number_alone(void **state) {
     ho_context *context = NULL;
     ho_tensor *w = NULL;
     open_run("pairs", 0, NULL);
-    CHECK_OK(ho_generator_create(device(), &GENERATOR, 1, &generator));
-    CHECK_OK(ho_context_create(device(), &context));
+    CHECK_OK(ho_generator_create(run_device(), &GENERATOR, 1, &generator));
+    CHECK_OK(ho_context_create(run_device(), &context));
     ho_pairs pairs = {generator, 3, "test", 1.0, 0.5};
     CHECK_OK(ho_pairs_draw(context, &pairs, 0, MANY, &w, NULL));
     CHECK_OK(ho_tensor_to_host(context, w, all));
@@ -290,13 +253,6 @@ static double metric(const char *stage, const char *when, const char *name) {
     const double number = json_number_value(value);
     json_decref(root);
     return number;
-}
-
-static bool is_current(const ho_stage *stage) {
-    bool current = false;
-    const char *why = NULL;
-    CHECK_OK(stage->current(run, &current, &why));
-    return current;
 }
 
 static void training_beats_the_mean_latent_and_fine_tuning_the_training(void **state) {

@@ -1,87 +1,19 @@
-/* Runs: folders, records, what counts as current, the loop over the stages, logs and metrics. */
-#include <fcntl.h>
-#include <math.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+/* Runs: folders, records, what counts as current, the loop over the stages. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <jansson.h>
 
-#include "handsoff/run.h"
-
-static char folder[] = "/tmp/handsoff_run_XXXXXX";
-static ho_config *config;
-static ho_run *run;
-
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
-static void write_text(const char *path, const char *text) {
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-/* The whole file in a static buffer. */
-static const char *read_text(const char *path) {
-    static char text[16384];
-    FILE *file = fopen(path, "r");
-    if (file == NULL) {
-        fail_msg("no file %s", path);
-    }
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    return text;
-}
-
-static void open_run(int n, const char *const *overrides) {
-    char path[128], name[128];
-    snprintf(path, sizeof path, "%s/c.yml", folder);
-    snprintf(name, sizeof name, "name: r\nruns_dir: %s/runs\n", folder);
-    write_text(path, name);
-    assert_int_equal(ho_config_load(path, n, overrides, &config), HO_OK);
-    const ho_status status = ho_run_open(config, &run);
-    if (status != HO_OK) {
-        fail_msg("%s", ho_error());
-    }
-}
-
-static void close_run(void) {
-    ho_run_close(run);
-    ho_config_free(config);
-    run = NULL;
-    config = NULL;
-}
+#include "opened_run.h"
 
 static int fresh_run(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s/runs", folder);
-    if (system(command) != 0) {
+    if (empty_folder(state) != 0) {
         return -1;
     }
-    open_run(0, NULL);
+    open_run_of("r", "", 0, NULL);
     return 0;
 }
 
@@ -113,8 +45,7 @@ static void test_paths(void **state) {
 static void test_bad_folders(void **state) {
     (void)state;
     static const char *const NAMES[] = {"name=", "name=..", "name=a/b", "name=-x", "runs_dir="};
-    char path[128];
-    snprintf(path, sizeof path, "%s/c.yml", folder);
+    const char *path = in_folder("c.yml");
     write_text(path, "seed: 0\n");
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; ++i) {
         ho_config *bad = NULL;
@@ -219,11 +150,11 @@ static void test_record_follows_config(void **state) {
                  {"gan.lr=0.1", true, NULL},     /* not a key of this stage */
                  {"seed=7", false, "seed changed: was 0, is 7"}};
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; ++i) {
-        open_run(1, &CASES[i].override);
+        open_run_of("r", "", 1, &CASES[i].override);
         expect_current(CASES[i].current, 0, NULL, CASES[i].want);
         close_run();
     }
-    open_run(0, NULL);
+    open_run_of("r", "", 0, NULL);
 }
 
 static void test_damaged_artefacts(void **state) {
@@ -367,137 +298,6 @@ static void test_forced_stage_goes_on(void **state) {
     expect_runs("make-b", false, 0, 0);
 }
 
-/* ---- logs and metrics ---- */
-
-static void test_log(void **state) {
-    (void)state;
-    ho_run_log(run, "s", "step", 1.0, "loss", 0.25, NULL);
-    ho_run_log(run, "s", "step", 2.0, "loss", (double)NAN, "x", -(double)INFINITY, NULL);
-    ho_run_log(run, "s", "step", 3.0, "loss", 1e-30, NULL);
-    const char *path = ho_run_path(run, "logs/s.jsonl");
-    assert_string_equal(read_text(path), "{\"step\":1,\"loss\":0.25}\n{\"step\":2,\"loss\":null,\"x\":null}\n"
-                                         "{\"step\":3,\"loss\":1e-30}\n");
-    FILE *file = fopen(path, "a");
-    fputs("{\"step\":0,\"lo", file); /* cut short by a crash */
-    fclose(file);
-    assert_int_equal(ho_run_log_restart(run, "s", "step", 3.0), HO_OK);
-    assert_string_equal(read_text(path), "{\"step\":1,\"loss\":0.25}\n{\"step\":2,\"loss\":null,\"x\":null}\n");
-    assert_int_equal(ho_run_log_restart(run, "s", "step", 0.0), HO_OK);
-    assert_string_equal(read_text(path), "");
-    assert_int_equal(ho_run_log_restart(run, "never", "step", 0.0), HO_OK);
-}
-
-static void test_metrics(void **state) {
-    (void)state;
-    static const char *const CLASSES[] = {"skin", "hair"};
-    const double iou[] = {0.5, (double)NAN};
-    const uint64_t seeds[] = {0, 1};
-    ho_result result = {"handsoff", "segmentation", 16, 2, 2, seeds, 0.25, 0.01, 0.5, CLASSES, iou};
-    assert_int_equal(ho_metrics_result(run, &result), HO_OK);
-    result.labelled = 50;
-    assert_int_equal(ho_metrics_result(run, &result), HO_OK);
-    result.miou_mean = 0.75;
-    assert_int_equal(ho_metrics_result(run, &result), HO_OK);
-    assert_int_equal(ho_metrics_inversion(run, "refine", "before", 0.5, 0.25, 1.0), HO_OK);
-    assert_int_equal(ho_metrics_inversion(run, "refine", "after", 0.25, 0.125, 2.0), HO_OK);
-    json_t *root = json_load_file(ho_run_path(run, "metrics.json"), 0, NULL);
-    json_t *results = json_object_get(root, "results");
-    assert_int_equal(json_array_size(results), 2);
-    const json_t *second = json_array_get(results, 1);
-    assert_true(json_number_value(json_object_get(second, "miou_mean")) == 0.75);
-    assert_true(json_number_value(json_object_get(second, "miou_std")) == 0.01);
-    assert_true(json_number_value(json_object_get(second, "miou_present_mean")) == 0.5);
-    assert_int_equal(json_integer_value(json_object_get(second, "labelled")), 50);
-    assert_int_equal(json_array_size(json_object_get(second, "seeds")), 2);
-    const json_t *per_class = json_object_get(second, "per_class");
-    assert_true(json_number_value(json_object_get(per_class, "skin")) == 0.5);
-    assert_true(json_is_null(json_object_get(per_class, "hair")));
-    const json_t *refine = json_object_get(json_object_get(root, "inversion"), "refine");
-    assert_true(json_number_value(json_object_get(json_object_get(refine, "before"), "lpips")) == 0.5);
-    assert_true(json_number_value(json_object_get(json_object_get(refine, "after"), "latent_mse")) == 2.0);
-    json_decref(root);
-
-    result.task = "depth";
-    assert_int_equal(ho_metrics_result(run, &result), HO_OK);
-    assert_int_equal(ho_metrics_clear_results(run, "segmentation"), HO_OK);
-    root = json_load_file(ho_run_path(run, "metrics.json"), 0, NULL);
-    results = json_object_get(root, "results");
-    assert_int_equal(json_array_size(results), 1);
-    assert_string_equal(json_string_value(json_object_get(json_array_get(results, 0), "task")), "depth");
-    json_decref(root);
-
-    /* A damaged file stops the run before any work, and stays as it is. */
-    write_text(ho_run_path(run, "metrics.json"), "{\"stages\": [\n");
-    assert_int_equal(ho_run_stages(run, STAGES, NULL, false), HO_EFORMAT);
-    assert_non_null(strstr(ho_error(), "metrics.json:"));
-    assert_string_equal(read_text(ho_run_path(run, "metrics.json")), "{\"stages\": [\n");
-    write_text(ho_run_path(run, "metrics.json"), "{\"results\": {}}");
-    assert_int_equal(ho_metrics_stage(run, "a", 1.0, 1.0), HO_EFORMAT);
-}
-
-static void test_peak_rss_is_per_stage(void **state) {
-    (void)state;
-    const size_t bytes = (size_t)64 << 20;
-    char *block = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true(block != MAP_FAILED);
-    memset(block, 1, bytes);
-    const double with = ho_peak_rss_mb();
-    assert_true(block[bytes / 2] == 1);
-    assert_int_equal(munmap(block, bytes), 0);
-    ho_peak_rss_reset();
-    const double without = ho_peak_rss_mb();
-    assert_true(with > 64.0);
-    if (access("/proc/self/clear_refs", W_OK) == 0) {
-        assert_true(without < with - 32.0);
-    }
-}
-
-/* In a child: the first signal sets the flag, one at once after it changes nothing, a later one ends the process. */
-static void test_signals(void **state) {
-    (void)state;
-    const pid_t child = fork();
-    if (child == 0) {
-        ho_run_catch_signals();
-        const bool before = ho_run_interrupted();
-        raise(SIGTERM);
-        const bool after = ho_run_interrupted();
-        const bool stops = ho_run_stages(run, STAGES, NULL, false) == HO_EINTERRUPT;
-        raise(SIGINT);
-        if (before || !after || !stops) {
-            _exit(9);
-        }
-        const struct timespec pause = {.tv_sec = 1, .tv_nsec = 100000000};
-        nanosleep(&pause, NULL);
-        raise(SIGINT);
-        _exit(8);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGINT);
-}
-
-/* Without a terminal: the first line, and the one at 100 %; nothing in between within ten seconds. */
-static void test_progress_without_terminal(void **state) {
-    (void)state;
-    char path[128];
-    snprintf(path, sizeof path, "%s/stderr", folder);
-    fflush(stderr);
-    const int kept = dup(STDERR_FILENO), file = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0666);
-    assert_true(kept >= 0 && file >= 0 && dup2(file, STDERR_FILENO) >= 0);
-    for (int i = 0; i <= 1000; ++i) {
-        ho_run_progress(run, "work", i, 1000, "steps", "loss %.2f", 1.0 / (i + 1));
-    }
-    fflush(stderr);
-    dup2(kept, STDERR_FILENO);
-    close(kept);
-    close(file);
-    const char *text = read_text(path);
-    assert_true(strncmp(text, "work: 0/1000 steps (0 %)  loss 1.00\n", 36) == 0);
-    assert_non_null(strstr(text, "work: 1000/1000 steps (100 %)"));
-    assert_true(strchr(strchr(text, '\n') + 1, '\n')[1] == '\0');
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_paths, fresh_run, end_run),
@@ -508,11 +308,6 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_folder_as_input, fresh_run, end_run),
         cmocka_unit_test_setup_teardown(test_stages_run_when_needed, fresh_stages, end_run),
         cmocka_unit_test_setup_teardown(test_forced_stage_goes_on, fresh_stages, end_run),
-        cmocka_unit_test_setup_teardown(test_log, fresh_run, end_run),
-        cmocka_unit_test_setup_teardown(test_metrics, fresh_stages, end_run),
-        cmocka_unit_test(test_peak_rss_is_per_stage),
-        cmocka_unit_test_setup_teardown(test_signals, fresh_stages, end_run),
-        cmocka_unit_test_setup_teardown(test_progress_without_terminal, fresh_run, end_run),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
