@@ -58,8 +58,13 @@ ho_status ho_synthetic_samples(ho_synthetic_file *file, int64_t first, int64_t n
 
 /* The folder of REFERENCE 6.3, all samples: K.png, label_K.png (8-bit, one channel), K.npy (float32 JS map) and
  * N_0.pickle: a list of dicts latent (float64 (1, z_dim)), uncertrainty_score (this spelling), image_name,
- * image_label_name, js_name, paths under `folder`. The pickle is written last. */
-ho_status ho_synthetic_export_png(const char *path, const char *folder);
+ * image_label_name, js_name, paths under `folder`. The pickle is written last.
+ *
+ * Samples below `first` stand already, from an export of the same set that was stopped. `step` (or NULL) is called
+ * after each image with the number of images that stand, and while the pickle is written with all of them; a status
+ * other than HO_OK ends the export, which returns it. */
+typedef ho_status (*ho_export_step)(void *user, int64_t done, int64_t total);
+ho_status ho_synthetic_export_png(const char *path, const char *folder, int64_t first, ho_export_step step, void *user);
 
 #ifdef __cplusplus
 }

@@ -18,7 +18,13 @@ typedef struct {
     uint8_t *image, *label;
     float *uncertainty, *latent;
     double *row;
+    ho_export_step step; /* or NULL */
+    void *user;
 } export;
+
+static ho_status tell(const export *e, int64_t done) {
+    return e->step != NULL ? e->step(e->user, done, e->info->n_generated) : HO_OK;
+}
 
 /* A .npy file, version 1.0: magic, header length, a Python dict padded with spaces to a multiple of 64 bytes, the data.
  */
@@ -91,6 +97,7 @@ static ho_status export_list(const export *e) {
     ho_status status = HO_OK;
     for (int64_t i = 0; i < e->info->n_generated && status == HO_OK; ++i) {
         status = list_sample(e, file, i);
+        status = status == HO_OK ? tell(e, e->info->n_generated) : status;
     }
     ho_pickle_end(file);
     const bool failed = ferror(file) != 0;
@@ -132,7 +139,7 @@ static void remove_surplus(const export *e) {
     }
 }
 
-static ho_status export_all(export *e) {
+static ho_status export_all(export *e, int64_t first) {
     const size_t pixels = (size_t)(e->info->height * e->info->width), z_dim = (size_t)e->info->z_dim;
     e->image = malloc(3 * pixels + 1);
     e->label = malloc(pixels + 1);
@@ -147,17 +154,19 @@ static ho_status export_all(export *e) {
         HO_FAIL(HO_EIO, "cannot make the folder %s: %s", e->folder, strerror(errno));
     }
     remove_surplus(e);
-    for (int64_t i = 0; i < e->info->n_generated; ++i) {
+    for (int64_t i = first; i < e->info->n_generated; ++i) {
         HO_TRY(export_sample(e, i));
+        HO_TRY(tell(e, i + 1));
     }
     return export_list(e);
 }
 
-ho_status ho_synthetic_export_png(const char *path, const char *folder) {
-    export e = {NULL, NULL, folder, NULL, NULL, NULL, NULL, NULL};
+ho_status ho_synthetic_export_png(const char *path, const char *folder, int64_t first, ho_export_step step,
+                                  void *user) {
+    export e = {.folder = folder, .step = step, .user = user};
     HO_TRY(ho_synthetic_open(path, &e.file));
     e.info = ho_synthetic_info_of(e.file);
-    const ho_status status = export_all(&e);
+    const ho_status status = export_all(&e, first);
     ho_synthetic_close(e.file);
     free(e.image);
     free(e.label);

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "generate_png.h"
 #include "handsoff/filter.h"
 #include "handsoff/image.h"
 #include "handsoff/label_head.h"
 #include "handsoff/random.h"
-#include "handsoff/synthetic.h"
 #include "outputs.h"
 #include "stages.h"
 
@@ -50,12 +50,6 @@ static const char *shard_path(ho_run *run, int64_t count, int64_t number) {
 }
 
 /* ---- what is there --------------------------------------------------------------------------------------- */
-
-static bool png_is_there(ho_run *run, int64_t count) {
-    return access(ho_run_path(run, "synthetic_%lld_png/%lld_0.pickle", (long long)count,
-                              (long long)ho_config_int(ho_run_config(run), "generate.n")),
-                  F_OK) == 0;
-}
 
 static int64_t n_shards(const ho_config *config) {
     const int64_t n = ho_config_int(config, "generate.n"), shard = ho_config_int(config, "generate.shard");
@@ -102,7 +96,8 @@ static ho_status current(ho_run *run, bool *is_current, const char **why) {
     *is_current = true;
     for (int i = 0; i < n && *is_current; ++i) {
         *is_current = set_is_current(run, counts[i], why);
-        if (*is_current && ho_config_bool(ho_run_config(run), "generate.png") && !png_is_there(run, counts[i])) {
+        if (*is_current && ho_config_bool(ho_run_config(run), "generate.png") &&
+            !ho_png_folder_is_there(run, counts[i])) {
             *is_current = false;
             *why = "the PNG folder is missing";
         }
@@ -376,13 +371,11 @@ static ho_status execute(ho_run *run) {
     for (int i = 0; i < n; ++i) {
         const char *why = "";
         if (!set_is_current(run, counts[i], &why)) {
-            (void)unlink(ho_run_path(run, "synthetic_%lld_png/%lld_0.pickle", (long long)counts[i],
-                                     (long long)ho_config_int(ho_run_config(run), "generate.n")));
+            ho_png_folder_forget(run, counts[i]);
             HO_TRY(make_set(run, counts[i]));
         }
-        if (ho_config_bool(ho_run_config(run), "generate.png") && !png_is_there(run, counts[i])) {
-            HO_TRY(ho_synthetic_export_png(index_path(run, counts[i]),
-                                           ho_run_path(run, "synthetic_%lld_png", (long long)counts[i])));
+        if (ho_config_bool(ho_run_config(run), "generate.png") && !ho_png_folder_is_there(run, counts[i])) {
+            HO_TRY(ho_png_folder_write(run, counts[i]));
         }
     }
     return HO_OK;
