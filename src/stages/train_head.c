@@ -1,5 +1,6 @@
 /* train-head: for each number c of labelled images, features of the first c inverted images, then the ensemble:
  * head_c.h5. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,8 +55,16 @@ typedef struct {
     int64_t *index; /* (n_latents): rows of dataset.h5's train split */
 } inputs;
 
-static ho_status check_latents(inputs *in, const char *path) {
+static ho_status check_latents(const inputs *in, const char *path, int64_t row) {
     for (int64_t i = 0; i < in->n_latents; ++i) {
+        for (int64_t e = 0; e < row; ++e) {
+            if (!isfinite(in->w_plus[i * row + e])) {
+                HO_FAIL(HO_EFORMAT,
+                        "%s: 'w_plus' holds %g in row %lld (training image %lld): its inversion diverged or the file "
+                        "is damaged; run invert again with --force, with a lower invert.lr if that does not help",
+                        path, (double)in->w_plus[i * row + e], (long long)i, (long long)in->index[i]);
+            }
+        }
         if (in->index[i] < 0 || in->index[i] >= in->dataset.train.n) {
             HO_FAIL(HO_EFORMAT, "%s: latent %lld belongs to training image %lld, dataset.h5 has %d", path, (long long)i,
                     (long long)in->index[i], in->dataset.train.n);
@@ -82,7 +91,7 @@ static ho_status read_latents(inputs *in) {
     }
     HO_TRY_DONE(ho_store_read(store, "w_plus", HO_F32, 3, dim, in->w_plus));
     HO_TRY_DONE(ho_store_read(store, "index", HO_I64, 1, dim, in->index));
-    status = check_latents(in, path);
+    status = check_latents(in, path, dim[1] * dim[2]);
 done:
     ho_store_close(store);
     return status;
