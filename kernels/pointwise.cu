@@ -56,6 +56,22 @@ HO_KERNEL bias_act_forward(int64_t rows, int64_t C, ho_k_act act, const ho_real 
     }
 }
 
+HO_KERNEL bias_act_in_place(int64_t rows, int64_t C, ho_k_act act, const ho_real *HO_RESTRICT b,
+                            ho_real *HO_RESTRICT y) {
+    HO_GRID_BLOCKS (r, rows) {
+        ho_real *HO_RESTRICT line = y + r * C;
+        HO_BLOCK_LOOP (c, C) {
+            line[c] = leaky(act, act.x_gain * line[c] + act.b_gain * b[c]);
+        }
+    }
+}
+
+HO_KERNEL act_slope_in_place(int64_t n, ho_k_act act, const ho_real *HO_RESTRICT y, ho_real *HO_RESTRICT g) {
+    HO_GRID_LOOP (i, n) {
+        g[i] *= act.x_gain * act_slope(act, HO_R(0.0), y[i]);
+    }
+}
+
 HO_KERNEL act_backward(int64_t n, ho_k_act act, ho_real inverse_gain, const ho_real *HO_RESTRICT y,
                        const ho_real *HO_RESTRICT g_y, bool accumulate, ho_real *HO_RESTRICT g_x) {
     if (accumulate) {
@@ -65,6 +81,27 @@ HO_KERNEL act_backward(int64_t n, ho_k_act act, ho_real inverse_gain, const ho_r
     } else {
         HO_GRID_LOOP (i, n) {
             g_x[i] = act.x_gain * act_slope(act, inverse_gain, y[i]) * g_y[i];
+        }
+    }
+}
+
+/* g = x_gain gain act'(y) g in place; segment k of S takes its share of the rows, and the column sums of gain act'(y) g
+ * go to scratch[k, :]. */
+HO_KERNEL bias_act_backward_in_place(int64_t rows, int64_t C, int64_t S, ho_k_act act, const ho_real *HO_RESTRICT y,
+                                     ho_real *HO_RESTRICT g, ho_real *HO_RESTRICT scratch) {
+    HO_GRID_BLOCKS (k, S) {
+        ho_real *HO_RESTRICT sum = scratch + k * C;
+        HO_BLOCK_LOOP (c, C) {
+            sum[c] = HO_R(0.0);
+        }
+        for (int64_t r = rows * k / S; r < rows * (k + 1) / S; ++r) {
+            const ho_real *HO_RESTRICT from = y + r * C;
+            ho_real *HO_RESTRICT line = g + r * C;
+            HO_BLOCK_LOOP (c, C) {
+                const ho_real v = act_slope(act, HO_R(0.0), from[c]) * line[c];
+                sum[c] += v;
+                line[c] = act.x_gain * v;
+            }
         }
     }
 }
@@ -193,6 +230,26 @@ ho_status ho_k_bias_act_backward(ho_stream stream, const ho_k_act *act, const ho
     HO_LAUNCH(column_total, ho_grid(g->C, WIDTH), WIDTH, 0, stream, S, g->C, act->b_gain, g->scratch, g->accumulate_b,
               g->g_b);
     return HO_LAUNCH_STATUS("bias_act_backward");
+}
+
+ho_status ho_k_bias_act_in_place(ho_stream stream, int64_t rows, int64_t C, const ho_k_act *act, const ho_real *b,
+                                 ho_real *y) {
+    HO_LAUNCH(bias_act_in_place, ho_grid_blocks(rows, C), ho_row_width(C), 0, stream, rows, C, *act, b, y);
+    return HO_LAUNCH_STATUS("bias_act_in_place");
+}
+
+ho_status ho_k_bias_act_backward_in_place(ho_stream stream, const ho_k_act *act,
+                                          const ho_k_bias_act_in_place_gradients *g) {
+    const int64_t rows = g->rows, C = g->C, S = ho_segments(rows, 64);
+    if (g->g_b == NULL) {
+        HO_LAUNCH(act_slope_in_place, ho_grid(rows * C, WIDTH), WIDTH, 0, stream, rows * C, *act, g->y, g->g);
+    } else {
+        HO_LAUNCH(bias_act_backward_in_place, ho_grid_blocks(S, rows / S * C), ho_row_width(C), 0, stream, rows, C, S,
+                  *act, g->y, g->g, g->scratch);
+        HO_LAUNCH(column_total, ho_grid(C, WIDTH), WIDTH, 0, stream, S, C, act->b_gain, g->scratch, g->accumulate_b,
+                  g->g_b);
+    }
+    return HO_LAUNCH_STATUS("bias_act_backward_in_place");
 }
 
 ho_status ho_k_add(ho_stream stream, int64_t n, ho_real a_gain, const ho_real *a, ho_real b_gain, const ho_real *b,

@@ -34,6 +34,20 @@ typedef struct {
 int64_t ho_k_bias_act_scratch(int64_t rows, int64_t C);
 ho_status ho_k_bias_act_backward(ho_stream stream, const ho_k_act *act, const ho_k_bias_act_gradients *g);
 
+/* The two steps above on one array, for the piecewise linear activations (not the logistic function): y becomes
+ * gain * act(x_gain * y + b_gain * b[c]); and g becomes x_gain * gain act'(y) * g, with g_b as above where it is not
+ * NULL (scratch is needed with it only). */
+ho_status ho_k_bias_act_in_place(ho_stream stream, int64_t rows, int64_t C, const ho_k_act *act, const ho_real *b,
+                                 ho_real *y);
+typedef struct {
+    int64_t rows, C;
+    const ho_real *y;
+    ho_real *g, *g_b, *scratch;
+    bool accumulate_b;
+} ho_k_bias_act_in_place_gradients;
+ho_status ho_k_bias_act_backward_in_place(ho_stream stream, const ho_k_act *act,
+                                          const ho_k_bias_act_in_place_gradients *g);
+
 /* y = a_gain * a + b_gain * b. */
 ho_status ho_k_add(ho_stream stream, int64_t n, ho_real a_gain, const ho_real *a, ho_real b_gain, const ho_real *b,
                    ho_real *y);

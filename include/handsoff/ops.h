@@ -15,7 +15,7 @@ extern "C" {
 /* y (..., O) = x (..., I) w^T, w (O, I). */
 ho_status ho_dense(ho_context *context, ho_tensor *x, ho_tensor *w, ho_tensor **y);
 
-/* y (N,P,Q,O) = conv(x (N,H,W,C), w (O,k,k,C)); see ho_conv_shape. No bias: ho_bias_act follows. */
+/* y (N,P,Q,O) = conv(x (N,H,W,C), w (O,k,k,C)); see ho_conv_shape. */
 typedef struct {
     int64_t stride, pad, dilation;
 } ho_conv_options;
@@ -42,6 +42,15 @@ ho_status ho_bias_act(ho_context *context, ho_tensor *x, ho_tensor *b, const ho_
  * derivative does not depend on x almost everywhere: gradients flow to x_dot only). */
 ho_status ho_bias_act_tangent(ho_context *context, const ho_tensor *y, ho_tensor *x_dot, const ho_act *act,
                               ho_tensor **y_dot);
+
+/* y = gain * act(x_gain * conv(x, w) + b[c]): ho_conv2d and ho_bias_act in one pass where the target can
+ * (src/ops/conv.c). What lies between the two is not kept: the backward reads y alone. act: HO_LINEAR or HO_LRELU,
+ * b_gain 1. */
+ho_status ho_conv2d_act(ho_context *context, ho_tensor *x, ho_tensor *w, ho_tensor *b, const ho_conv_options *options,
+                        const ho_act *act, ho_tensor **y);
+/* Its tangent at output y, y_dot = gain * act'(.) * x_gain * conv(x_dot, w): gradients to x_dot and w. */
+ho_status ho_conv2d_act_tangent(ho_context *context, const ho_tensor *y, ho_tensor *x_dot, ho_tensor *w,
+                                const ho_conv_options *options, const ho_act *act, ho_tensor **y_dot);
 
 /* y = a_gain * a + b_gain * b, equal shapes; b may be NULL. */
 ho_status ho_add(ho_context *context, ho_tensor *a, double a_gain, ho_tensor *b, double b_gain, ho_tensor **y);

@@ -137,15 +137,21 @@ static ho_status dual_fir(ho_context *context, dual x, const ho_fir_options *opt
     return HO_OK;
 }
 
-/* y = act(gain * x + bias): the end of every layer; x is released. */
-static ho_status dual_act(ho_context *context, dual x, const layer_params *layer, bool linear, dual *y) {
+static ho_act act_of(const layer_params *layer, bool linear) {
     ho_act act = linear ? HO_ACT_LINEAR : HO_ACT_LRELU2;
     act.x_gain = equal_gain(layer->weight);
-    HO_TRY(ho_bias_act(context, x.value, layer->bias, &act, &y->value));
+    return act;
+}
+
+/* y = act(gain * conv(x) + bias); x stays. */
+static ho_status dual_conv_act(ho_context *context, dual x, const layer_params *layer, int64_t stride, int64_t pad,
+                               dual *y) {
+    const ho_conv_options options = {stride, pad, 1};
+    const ho_act act = act_of(layer, false);
+    HO_TRY(ho_conv2d_act(context, x.value, layer->weight, layer->bias, &options, &act, &y->value));
     if (x.dot != NULL) {
-        HO_TRY(ho_bias_act_tangent(context, y->value, x.dot, &act, &y->dot));
+        HO_TRY(ho_conv2d_act_tangent(context, y->value, x.dot, layer->weight, &options, &act, &y->dot));
     }
-    release(context, x);
     return HO_OK;
 }
 
@@ -156,27 +162,30 @@ static ho_status dual_dense(ho_context *context, dual x, const layer_params *lay
     if (x.dot != NULL) {
         HO_TRY(ho_dense(context, x.dot, layer->weight, &product.dot));
     }
-    return dual_act(context, product, layer, linear, y);
+    const ho_act act = act_of(layer, linear);
+    HO_TRY(ho_bias_act(context, product.value, layer->bias, &act, &y->value));
+    if (x.dot != NULL) {
+        HO_TRY(ho_bias_act_tangent(context, y->value, product.dot, &act, &y->dot));
+    }
+    release(context, product);
+    return HO_OK;
 }
 
 /* One resolution: y = (conv1(down(conv0(x))) + skip(down(x))) / sqrt 2; x is released. */
 static ho_status dual_block(ho_context *context, dual x, const block_params *block, dual *y) {
     static const ho_fir_options blur = {1, 1, 2, 2, 1.0}; /* before the stride-2 convolution: one pixel larger */
-    dual product = {NULL, NULL};
     dual main = {NULL, NULL};
     dual smooth = {NULL, NULL};
     dual skip = {NULL, NULL};
     HO_TRY(dual_fir(context, x, &HO_FIR_DOWN2, &smooth));
     HO_TRY(dual_conv(context, smooth, block->skip.weight, 1, 0, &skip));
     release(context, smooth);
-    HO_TRY(dual_conv(context, x, block->conv0.weight, 1, 1, &product));
+    HO_TRY(dual_conv_act(context, x, &block->conv0, 1, 1, &main));
     release(context, x);
-    HO_TRY(dual_act(context, product, &block->conv0, false, &main));
     HO_TRY(dual_fir(context, main, &blur, &smooth));
     release(context, main);
-    HO_TRY(dual_conv(context, smooth, block->conv1.weight, 2, 0, &product));
+    HO_TRY(dual_conv_act(context, smooth, &block->conv1, 2, 0, &main));
     release(context, smooth);
-    HO_TRY(dual_act(context, product, &block->conv1, false, &main));
     const double skip_gain = SQRT_HALF * equal_gain(block->skip.weight);
     HO_TRY(ho_add(context, main.value, SQRT_HALF, skip.value, skip_gain, &y->value));
     if (x.dot != NULL) {
@@ -200,7 +209,6 @@ static ho_status flatten(ho_context *context, ho_tensor *x, ho_tensor **y) {
 /* Minibatch standard deviation, 3x3 convolution, two dense layers; x is released. */
 static ho_status dual_epilogue(ho_context *context, const ho_discriminator *d, dual x, dual *logits) {
     dual wide = {NULL, NULL};
-    dual product = {NULL, NULL};
     dual y = {NULL, NULL};
     dual flat = {NULL, NULL};
     HO_TRY(ho_minibatch_std(context, x.value, d->mbstd_group, &wide.value));
@@ -208,9 +216,8 @@ static ho_status dual_epilogue(ho_context *context, const ho_discriminator *d, d
         HO_TRY(ho_minibatch_std_tangent(context, x.value, x.dot, d->mbstd_group, &wide.dot));
     }
     release(context, x);
-    HO_TRY(dual_conv(context, wide, d->conv.weight, 1, 1, &product));
+    HO_TRY(dual_conv_act(context, wide, &d->conv, 1, 1, &y));
     release(context, wide);
-    HO_TRY(dual_act(context, product, &d->conv, false, &y));
     HO_TRY(flatten(context, y.value, &flat.value));
     if (y.dot != NULL) {
         HO_TRY(flatten(context, y.dot, &flat.dot));
@@ -230,11 +237,9 @@ ho_status ho_discriminator_forward(ho_context *context, ho_discriminator *discri
                "discriminator: image_dot %s differs from image %s", ho_tensor_shape_text(image_dot),
                ho_tensor_shape_text(image));
     HO_REQUIRE(logits_dot == NULL || image_dot != NULL, "discriminator: logits_dot is asked for without image_dot");
-    dual product = {NULL, NULL};
     dual x = {NULL, NULL};
     dual result = {NULL, NULL};
-    HO_TRY(dual_conv(context, (dual){image, image_dot}, d->fromrgb.weight, 1, 0, &product));
-    HO_TRY(dual_act(context, product, &d->fromrgb, false, &x));
+    HO_TRY(dual_conv_act(context, (dual){image, image_dot}, &d->fromrgb, 1, 0, &x));
     for (int64_t k = ho_stylegan2_n_blocks(&d->shape) - 1; k > 0; k--) {
         dual next = {NULL, NULL};
         HO_TRY(dual_block(context, x, &d->block[k], &next));

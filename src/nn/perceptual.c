@@ -165,11 +165,7 @@ const char *ho_perceptual_topology(const ho_perceptual *net) {
 static ho_status conv_relu(ho_context *context, ho_tensor *x, const layer_weights *layer, int part,
                            const ho_conv_options *options, ho_tensor **y) {
     const ho_act relu = HO_ACT_RELU;
-    ho_tensor *sum;
-    HO_TRY(ho_conv2d(context, x, layer->weight[part], options, &sum));
-    HO_TRY(ho_bias_act(context, sum, layer->bias[part], &relu, y));
-    ho_tensor_release(context, sum);
-    return HO_OK;
+    return ho_conv2d_act(context, x, layer->weight[part], layer->bias[part], options, &relu, y);
 }
 
 static ho_status fire(ho_context *context, ho_tensor *x, const layer_weights *layer, ho_tensor **y) {
@@ -214,11 +210,8 @@ ho_status ho_perceptual_fit(ho_context *context, const ho_perceptual *net, ho_te
     return H == image->dim[1] ? HO_OK : ho_resize_bilinear(context, image, H, W, fitted);
 }
 
-ho_status ho_perceptual_features(ho_context *context, ho_perceptual *net, ho_tensor *image, ho_taps *taps) {
-    const int64_t least = net->table->least;
-    HO_REQUIRE(image->rank == 4 && image->dim[3] == 3 && image->dim[1] >= least && image->dim[2] >= least,
-               "%s features: the image must be (N, H, W, 3) with H and W at least %lld, not %s", net->table->name,
-               (long long)least, ho_tensor_shape_text(image));
+/* Runs the layers; x is freed as soon as it is no longer needed, where nothing is recorded. */
+static ho_status run_layers(ho_context *context, const ho_perceptual *net, ho_tensor *image, ho_taps *taps) {
     const ho_act linear = HO_ACT_LINEAR;
     ho_tensor *mixed, *x;
     HO_TRY(ho_dense(context, image, net->input_weight, &mixed));
@@ -241,6 +234,28 @@ ho_status ho_perceptual_features(ho_context *context, ho_perceptual *net, ho_ten
         kept = false;
     }
     return HO_OK;
+}
+
+static bool trains(const ho_params *params) {
+    for (int i = 0; i < ho_params_n(params); ++i) {
+        if (ho_params_at(params, i)->tensor.needs_grad) {
+            return true;
+        }
+    }
+    return false;
+}
+
+ho_status ho_perceptual_features(ho_context *context, ho_perceptual *net, ho_tensor *image, ho_taps *taps) {
+    const int64_t least = net->table->least;
+    HO_REQUIRE(image->rank == 4 && image->dim[3] == 3 && image->dim[1] >= least && image->dim[2] >= least,
+               "%s features: the image must be (N, H, W, 3) with H and W at least %lld, not %s", net->table->name,
+               (long long)least, ho_tensor_shape_text(image));
+    /* Where no gradient can come back, nothing but the taps has to stay. */
+    const bool recording = ho_context_recording(context);
+    ho_context_record(context, recording && (image->needs_grad || trains(net->params)));
+    const ho_status status = run_layers(context, net, image, taps);
+    ho_context_record(context, recording);
+    return status;
 }
 
 ho_status ho_perceptual_distance(ho_context *context, ho_perceptual *net, const ho_taps *a, const ho_taps *b,

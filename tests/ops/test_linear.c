@@ -95,10 +95,86 @@ static void conv(void **state) {
     gc_run("conv2d", cases, CHECK_LEN(cases));
 }
 
+/* ---- conv2d_act -------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    ho_conv_options conv;
+    ho_act act;
+} conv_act;
+
+static ho_status build_conv_act(ho_context *context, const gc_case *c, ho_tensor *const *x, ho_tensor **y) {
+    const conv_act *v = c->user;
+    return ho_conv2d_act(context, x[0], x[1], x[2], &v->conv, &v->act, y);
+}
+
+static double slope_at(const ho_act *act, double v) {
+    return act->gain * (act->act == HO_LRELU && v <= 0.0 ? act->slope : 1.0);
+}
+
+static int64_t outputs(const gc_case *c) {
+    return c->out_dim[0] * c->out_dim[1] * c->out_dim[2] * c->out_dim[3];
+}
+
+static void reference_conv_act(const gc_case *c, const double *const *x, double *y) {
+    const conv_act *v = c->user;
+    reference_conv(c, x, y); /* the options begin with the convolution's */
+    for (int64_t i = 0; i < outputs(c); ++i) {
+        const double sum = v->act.x_gain * y[i] + x[2][i % c->out_dim[3]];
+        y[i] = slope_at(&v->act, sum) * sum;
+    }
+}
+
+/* The tangent at y = input 2, whose sign alone matters and which gets no gradient. */
+static ho_status build_conv_tangent(ho_context *context, const gc_case *c, ho_tensor *const *x, ho_tensor **y) {
+    const conv_act *v = c->user;
+    return ho_conv2d_act_tangent(context, x[2], x[0], x[1], &v->conv, &v->act, y);
+}
+
+static void reference_conv_tangent(const gc_case *c, const double *const *x, double *y) {
+    const conv_act *v = c->user;
+    reference_conv(c, x, y);
+    for (int64_t i = 0; i < outputs(c); ++i) {
+        y[i] *= slope_at(&v->act, x[2][i]) * v->act.x_gain;
+    }
+}
+
+static const conv_act RELU3 = {{1, 1, 1}, {HO_LRELU, 0.0, 1.0, 1.0, 1.0}},
+                      LEAKY3 = {{1, 1, 1}, {HO_LRELU, 0.2, 0.7, 1.0, 1.4142135623730951}},
+                      LEAKY1 = {{1, 0, 1}, {HO_LRELU, 0.2, 0.3, 1.0, 1.5}},
+                      LEAKY_HALF = {{2, 0, 1}, {HO_LRELU, 0.2, 1.0, 1.0, 1.4142135623730951}},
+                      LINEAR3 = {{1, 1, 1}, {HO_LINEAR, 0.0, 0.5, 1.0, 2.0}};
+
+#define CONV_ACT(n, h, w, c, o, k, p, q, options)                                                                      \
+    {                                                                                                                  \
+        "conv2d_act " #options, build_conv_act, reference_conv_act, 3,                                                 \
+            {{4, {n, h, w, c}, GC_NORMAL, false}, {4, {o, k, k, c}, GC_NORMAL, false}, {1, {o}, GC_NORMAL, false}}, 4, \
+            {n, p, q, o}, (n) * (p) * (q) + (k) * (k) * ((c) + (o)), 0, 0.05, .user = &(options)                       \
+    }
+#define CONV_TANGENT(n, h, w, c, o, k, p, q, options)                                                                  \
+    {                                                                                                                  \
+        "conv2d_act_tangent " #options, build_conv_tangent, reference_conv_tangent, 3,                                 \
+            {{4, {n, h, w, c}, GC_NORMAL, false},                                                                      \
+             {4, {o, k, k, c}, GC_NORMAL, false},                                                                      \
+             {4, {n, p, q, o}, GC_AWAY, true}},                                                                        \
+            4, {n, p, q, o}, (n) * (p) * (q) + (k) * (k) * ((c) + (o)), 0, 0.0, .user = &(options)                     \
+    }
+
+static void conv_with_act(void **state) {
+    (void)state;
+    const gc_case cases[] = {
+        CONV_ACT(1, 1, 1, 1, 1, 1, 1, 1, LEAKY1),         CONV_ACT(2, 3, 5, 7, 5, 1, 3, 5, LEAKY1),
+        CONV_ACT(2, 5, 4, 3, 2, 3, 5, 4, RELU3),          CONV_ACT(1, 6, 6, 17, 16, 3, 6, 6, LEAKY3),
+        CONV_ACT(2, 5, 7, 3, 4, 3, 2, 3, LEAKY_HALF),     CONV_ACT(1, 4, 3, 2, 3, 3, 4, 3, LINEAR3),
+        CONV_TANGENT(2, 3, 5, 7, 5, 1, 3, 5, LEAKY1),     CONV_TANGENT(2, 5, 4, 3, 2, 3, 5, 4, RELU3),
+        CONV_TANGENT(2, 5, 7, 3, 4, 3, 2, 3, LEAKY_HALF), CONV_TANGENT(1, 4, 3, 2, 3, 3, 4, 3, LINEAR3),
+    };
+    gc_run("conv2d_act", cases, CHECK_LEN(cases));
+}
+
 static void wrong_shapes(void **state) {
     (void)state;
     ho_context *context;
-    ho_tensor *x, *w, *w4, *x4, *y;
+    ho_tensor *x, *w, *w4, *x4, *y, *b, *wide;
     CHECK_OK(ho_context_create(check_device(), &context));
     CHECK_OK(ho_tensor_new(context, HO_SHAPE(2, 3), &x));
     CHECK_OK(ho_tensor_new(context, HO_SHAPE(4, 5), &w));
@@ -107,10 +183,18 @@ static void wrong_shapes(void **state) {
     CHECK_FAILS(ho_dense(context, x, w, &y), HO_ESHAPE, "dense", "(2, 3)", "(4, 5)");
     CHECK_FAILS(ho_conv2d(context, x, w4, &PLAIN3, &y), HO_ESHAPE, "conv2d", "(2, 3)", "(4, 3, 3, 3)");
     CHECK_FAILS(ho_conv2d(context, x4, w4, &PLAIN1, &y), HO_ESHAPE, "conv2d", "(1, 2, 2, 3)", "smaller");
+    CHECK_OK(ho_tensor_new(context, HO_SHAPE(3), &b));
+    CHECK_OK(ho_tensor_new(context, HO_SHAPE(1, 4, 4, 3), &wide));
+    const ho_act relu = HO_ACT_RELU, logistic = {HO_SIGMOID, 0.0, 1.0, 1.0, 1.0};
+    CHECK_FAILS(ho_conv2d_act(context, x4, w4, b, &PLAIN3, &relu, &y), HO_ESHAPE, "conv2d_act", "bias (3)", "(4)");
+    CHECK_FAILS(ho_conv2d_act(context, x4, w4, b, &PLAIN3, &logistic, &y), HO_ESHAPE, "conv2d_act", "leaky ReLU");
+    CHECK_FAILS(ho_conv2d_act_tangent(context, wide, x4, w4, &PLAIN3, &relu, &y), HO_ESHAPE, "conv2d_act_tangent",
+                "(1, 4, 4, 3)", "(1, 2, 2, 3)");
     ho_context_free(context);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(dense), cmocka_unit_test(conv), cmocka_unit_test(wrong_shapes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(dense), cmocka_unit_test(conv), cmocka_unit_test(conv_with_act),
+                                       cmocka_unit_test(wrong_shapes)};
     return cmocka_run_group_tests_name("linear", tests, NULL, NULL);
 }
