@@ -77,6 +77,9 @@ typedef struct {
 ho_status ho_metrics_result(ho_run *run, const ho_result *result);
 /* Removes the results of a task: before the rows of this config are put in, so that none of another config stays. */
 ho_status ho_metrics_clear_results(ho_run *run, const char *task);
+/* The results of a task as the file has them now, as one line of JSON that is the same for the same results; malloc'd.
+ */
+ho_status ho_metrics_results_text(ho_run *run, const char *task, char **text);
 
 /* True after SIGINT or SIGTERM: write the checkpoint and return HO_EINTERRUPT. */
 bool ho_run_interrupted(void);

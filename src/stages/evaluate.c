@@ -5,12 +5,12 @@
  *     /method (R) strings   /labelled (R) i64   /seed (S) i64   /class_name (K) strings
  *     /miou (R, S) f64      /miou_present (R, S) f64            /iou (R, S, K) f64
  *     /present (K) u8       does the class occur in the test labels
+ *     /results (1) strings  the results as metrics.json has them
  *   downstream/predictions_METHOD_c.h5     /label (n, H, W) u8, predictions of the first seed's network */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "downstream_files.h"
 #include "handsoff/dataset.h"
@@ -20,7 +20,7 @@
 
 enum { BATCH = 16, MAX_CLASSES = 256 };
 
-static const char *const STAGE = "evaluate";
+static const char *const STAGE = "evaluate", *const TASK = "segmentation";
 static const char *const KEYS[] = {"labelled", "downstream.seeds"};
 enum { N_KEYS = 2 };
 
@@ -66,18 +66,34 @@ static ho_status list_inputs(ho_run *run, int n_jobs, const ho_downstream_job *j
     return HO_OK;
 }
 
-static bool outputs_there(ho_run *run, int n_jobs, const ho_downstream_job *jobs, const char **why) {
-    *why = "metrics.json is missing";
-    if (access(ho_run_path(run, "metrics.json"), F_OK) != 0) {
-        return false;
-    }
-    *why = "predictions are missing";
-    for (int i = 0; i < n_jobs; ++i) {
-        if (access(predictions_path(run, &jobs[i]), F_OK) != 0) {
+/* The predictions of the first seed's networks are from these networks and this dataset.h5. */
+static bool predictions_current(ho_run *run, int n_jobs, const ho_downstream_job *jobs, char *const *paths,
+                                const char **why) {
+    const int64_t *seeds = NULL;
+    const int n_seeds = ho_config_ints(ho_run_config(run), "downstream.seeds", &seeds);
+    for (int i = 0; i < n_jobs; i += n_seeds) {
+        const char *const inputs[2] = {paths[0], paths[i + 1]};
+        if (!ho_run_is_current(run, predictions_path(run, &jobs[i]), STAGE, 0, NULL, 2, inputs, why)) {
             return false;
         }
     }
     return true;
+}
+
+/* The results in metrics.json are those that evaluation.h5 was written with: the file may have been removed, or come
+ * from an evaluation that was stopped before its end. */
+static ho_status results_current(ho_run *run, bool *same, const char **why) {
+    char **then = NULL, *now = NULL;
+    int n = 0;
+    ho_store *store = NULL;
+    HO_TRY(ho_metrics_results_text(run, TASK, &now));
+    *same = ho_store_open(ho_run_path(run, "evaluation.h5"), &store) == HO_OK && ho_store_has(store, "results") &&
+            ho_store_read_strings(store, "results", &n, &then) == HO_OK && n == 1 && strcmp(then[0], now) == 0;
+    *why = *same ? *why : "the results in metrics.json are not those of evaluation.h5";
+    ho_store_close(store);
+    free((void *)then);
+    free(now);
+    return HO_OK;
 }
 
 static ho_status current(ho_run *run, bool *is_current, const char **why) {
@@ -85,11 +101,12 @@ static ho_status current(ho_run *run, bool *is_current, const char **why) {
     char **paths = NULL;
     int n = 0;
     HO_TRY(ho_downstream_jobs(run, &n, &jobs));
-    const ho_status status = list_inputs(run, n, jobs, &paths);
+    ho_status status = list_inputs(run, n, jobs, &paths);
     if (status == HO_OK) {
         *is_current = ho_run_is_current(run, ho_run_path(run, "evaluation.h5"), STAGE, N_KEYS, KEYS, n + 1,
                                         (const char *const *)paths, why) &&
-                      outputs_there(run, n, jobs, why);
+                      predictions_current(run, n, jobs, paths, why);
+        status = *is_current ? results_current(run, is_current, why) : HO_OK;
         free_paths(paths, n + 1);
     }
     free(jobs);
@@ -219,7 +236,7 @@ static ho_status report_row(evaluation *e, int row) {
             e->present[k] ? mean_of(e->iou + (int64_t)row * e->n_seeds * e->K + k, e->n_seeds, e->K) : (double)NAN;
     }
     const ho_result result = {.method = HO_METHOD_NAMES[job->method],
-                              .task = "segmentation",
+                              .task = TASK,
                               .labelled = (int)job->count,
                               .n_seeds = e->n_seeds,
                               .n_classes = e->K,
@@ -293,16 +310,19 @@ done:
 }
 
 static ho_status write_evaluation(evaluation *e) {
-    char **paths = NULL;
+    char **paths = NULL, *results = NULL;
     ho_store *store = NULL;
-    HO_TRY(list_inputs(e->run, e->n_jobs, e->jobs, &paths));
-    ho_status status = ho_store_create(ho_run_path(e->run, "evaluation.h5"), &store);
+    HO_TRY(ho_metrics_results_text(e->run, TASK, &results));
+    ho_status status = list_inputs(e->run, e->n_jobs, e->jobs, &paths);
+    status = status == HO_OK ? ho_store_create(ho_run_path(e->run, "evaluation.h5"), &store) : status;
     status = status == HO_OK ? write_table(e, store) : status;
+    status = status == HO_OK ? ho_store_write_strings(store, "results", 1, (const char *const *)&results) : status;
     status = status == HO_OK ? ho_run_record(e->run, store, STAGE, "evaluation", N_KEYS, KEYS, e->n_jobs + 1,
                                              (const char *const *)paths)
                              : status;
     status = status == HO_OK ? ho_store_commit(store) : status;
     ho_store_close(store);
+    free(results);
     free_paths(paths, e->n_jobs + 1);
     return status;
 }
@@ -317,7 +337,7 @@ static ho_status evaluate(evaluation *e) {
         }
     }
     print_header(e);
-    HO_TRY(ho_metrics_clear_results(e->run, "segmentation"));
+    HO_TRY(ho_metrics_clear_results(e->run, TASK));
     for (int row = 0; row < e->n_rows; ++row) {
         HO_TRY(report_row(e, row));
     }

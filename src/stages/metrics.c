@@ -171,3 +171,22 @@ ho_status ho_metrics_clear_results(ho_run *run, const char *task) {
     }
     return save(run, root);
 }
+
+ho_status ho_metrics_results_text(ho_run *run, const char *task, char **text) {
+    json_t *root = NULL, *entry = NULL, *some = json_array();
+    size_t i = 0;
+    const ho_status status = load(run, &root);
+    json_array_foreach(json_object_get(root, "results"), i, entry) {
+        if (same_text(entry, "task", task)) {
+            json_array_append(some, entry);
+        }
+    }
+    *text = json_dumps(some, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(some);
+    json_decref(root);
+    HO_TRY(status);
+    if (*text == NULL) {
+        HO_FAIL(HO_EMEMORY, "no memory for the results in metrics.json");
+    }
+    return HO_OK;
+}

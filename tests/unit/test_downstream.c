@@ -310,6 +310,43 @@ static void evaluate_needs_test_images_of_the_same_kind(void **state) {
     close_run();
 }
 
+static void copy(const char *from, const char *to) {
+    char command[1024];
+    snprintf(command, sizeof command, "cp %s %s", ho_run_path(run, "downstream/%s.h5", from),
+             ho_run_path(run, "downstream/%s.h5", to));
+    assert_int_equal(system(command), 0);
+}
+
+/* What stands in the run, but was not made from what is there now, does not count. */
+static void evaluate_trusts_only_its_own_results(void **state) {
+    (void)state;
+    const double iou[1] = {0.5};
+    const uint64_t seeds[2] = {0, 5};
+    const char *const name[1] = {"skin"};
+    const ho_result other = {"handsoff", "segmentation", 4, 2, 1, seeds, 0.99, 0.0, 0.99, name, iou};
+    open_run("a", 0, NULL);
+    for (int change = 0; change < 4; ++change) {
+        CHECK_OK(HO_STAGE_EVALUATE.execute(run));
+        assert_true(is_current(&HO_STAGE_EVALUATE));
+        switch (change) {
+        case 0: /* the file is new and has no results */
+            assert_int_equal(unlink(ho_run_path(run, "metrics.json")), 0);
+            CHECK_OK(ho_metrics_stage(run, "invert", 1.0, 2.0));
+            break;
+        case 1: /* of an evaluation that was stopped before evaluation.h5 */
+            CHECK_OK(ho_metrics_result(run, &other));
+            break;
+        case 2: /* of another network */
+            copy("predictions_labels_only_4", "predictions_handsoff_4");
+            break;
+        default:
+            copy("transfer_4_seed0", "transfer_4_seed5");
+        }
+        assert_false(is_current(&HO_STAGE_EVALUATE));
+    }
+    close_run();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_method_and_seed_leaves_a_network),
@@ -320,6 +357,7 @@ int main(void) {
         cmocka_unit_test(sets_that_do_not_fit_are_refused),
         cmocka_unit_test(backbones_that_do_not_fit_are_refused),
         cmocka_unit_test(evaluate_needs_test_images_of_the_same_kind),
+        cmocka_unit_test(evaluate_trusts_only_its_own_results),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
