@@ -15,13 +15,14 @@
 #include "handsoff/random.h"
 #include "handsoff/store.h"
 #include "images.h"
+#include "training.h"
 
 enum { BATCH = 32, HELD_OUT = 2048, SAVE_EVERY = 100, PIXELS = PRETEXT_SIZE * PRETEXT_SIZE };
 /* What is asked about a picture. */
 enum { SHAPE, TEXTURE, QUESTIONS };
 static const int64_t ANSWERS[QUESTIONS] = {PRETEXT_SHAPES, PRETEXT_TEXTURES};
 static const char *const QUESTION[QUESTIONS] = {"shape", "texture"};
-static const double RATE = 4e-3, WARM_UP = 50.0;
+static const double RATE = 4e-3;
 
 typedef struct {
     ho_device *device;
@@ -106,15 +107,9 @@ static ho_status count_right(trainer *t, ho_tensor *logits[QUESTIONS], score *ri
     return HO_OK;
 }
 
-/* Linear warm-up, then a half cosine to zero. */
-static double rate_at(const trainer *t) {
-    const double cosine = 0.5 + 0.5 * cos(3.141592653589793 * (double)t->step / (double)t->steps);
-    return RATE * cosine * fmin(1.0, (double)(t->step + 1) / WARM_UP);
-}
-
 static ho_status train_step(trainer *t, double *loss, score *right) {
     ho_tensor *x, *logits[QUESTIONS], *entropy[QUESTIONS], *sum;
-    const ho_adam_options options = {rate_at(t), 0.9, 0.999, 1e-8, 0.0};
+    const ho_adam_options options = {pretext_rate(RATE, t->step, t->steps), 0.9, 0.999, 1e-8, 0.0};
     HO_TRY(load_batch(t, "pretext/train", t->step * BATCH, &x));
     ho_context_record(t->context, true);
     HO_TRY(logits_of(t, x, true, logits));
@@ -138,40 +133,6 @@ static ho_status held_out_score(trainer *t, score *right) {
         HO_TRY(count_right(t, logits, right));
     }
     return HO_OK;
-}
-
-/* Parameters, both moments and the step; `load` reads what was written. */
-static ho_status checkpoint_values(trainer *t, ho_store *store, bool load, float *m, float *v, int64_t count) {
-    double step = (double)t->step;
-    if (!load) {
-        HO_TRY(ho_store_write_params(store, "", t->params));
-        HO_TRY(ho_adam_get(t->adam, m, v));
-        HO_TRY(ho_store_write(store, "adam/m", HO_F32, 1, &count, m));
-        HO_TRY(ho_store_write(store, "adam/v", HO_F32, 1, &count, v));
-        HO_TRY(ho_store_set_number(store, "step", step));
-        return ho_store_commit(store);
-    }
-    HO_TRY(ho_store_read_params(store, "", t->params));
-    HO_TRY(ho_store_read(store, "adam/m", HO_F32, 1, &count, m));
-    HO_TRY(ho_store_read(store, "adam/v", HO_F32, 1, &count, v));
-    HO_TRY(ho_store_get_number(store, "step", &step));
-    t->step = (int64_t)step;
-    return ho_adam_set(t->adam, t->step, m, v);
-}
-
-static ho_status checkpoint(trainer *t, const char *path, bool load) {
-    int64_t count;
-    ho_store *store = NULL;
-    (void)ho_params_values(t->params, &count);
-    HO_TRY(load ? ho_store_open(path, &store) : ho_store_create(path, &store));
-    float *moments = calloc(2 * (size_t)count, sizeof *moments);
-    ho_status status = HO_EMEMORY;
-    if (moments != NULL) {
-        status = checkpoint_values(t, store, load, moments, moments + count, count);
-    }
-    free(moments);
-    ho_store_close(store);
-    return status;
 }
 
 /* The backbone alone: the trained values under the names that it has in a segmentation network. */
@@ -212,7 +173,7 @@ static ho_status train(trainer *t, const char *path) {
     HO_TRY(declare(t));
     (void)snprintf(saved, sizeof saved, "%s.checkpoint", path);
     if (access(saved, R_OK) == 0) {
-        HO_TRY(checkpoint(t, saved, true));
+        HO_TRY(pretext_load(saved, t->params, t->adam, &t->step));
         printf("goes on after step %" PRId64 "\n", t->step);
     }
     while (t->step < t->steps) {
@@ -225,7 +186,7 @@ static ho_status train(trainer *t, const char *path) {
             (void)fflush(stdout);
             sum = 0.0;
             right = (score){0};
-            HO_TRY(checkpoint(t, saved, false));
+            HO_TRY(pretext_save(saved, t->params, t->adam, t->step));
         }
     }
     HO_TRY(held_out_score(t, &held_out));

@@ -10,14 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "handsoff/ops.h"
-#include "handsoff/params.h"
+#include "handsoff/backbone.h"
 #include "handsoff/random.h"
 #include "handsoff/store.h"
 #include "images.h"
+#include "training.h"
 
 enum { BATCH = 32, HELD_OUT = 2048, N_CONV = 13, SAVE_EVERY = 100, PIXEL_VALUES = PRETEXT_SIZE * PRETEXT_SIZE * 3 };
-static const double RATE = 2e-3, WARM_UP = 50.0;
+static const double RATE = 2e-3;
 
 /* torchvision's index and the width of each convolution; a pool comes before those marked. */
 static const struct {
@@ -26,7 +26,7 @@ static const struct {
 } CONV[N_CONV] = {{0, 16, false},  {2, 16, false},  {5, 32, true},  {7, 32, false},  {10, 64, true},
                   {12, 64, false}, {14, 64, false}, {17, 96, true}, {19, 96, false}, {21, 96, false},
                   {24, 96, true},  {26, 96, false}, {28, 96, false}};
-/* LPIPS's constants (REFERENCE 3.1). */
+/* LPIPS's constants (richzhang/PerceptualSimilarity, lpips/lpips.py: ScalingLayer). */
 static const float SHIFT[3] = {-0.030F, -0.088F, -0.188F}, SCALE[3] = {0.458F, 0.448F, 0.450F};
 
 typedef struct {
@@ -34,8 +34,8 @@ typedef struct {
     ho_context *context;
     ho_params *params;
     ho_adam *adam;
-    ho_tensor *weight[N_CONV], *class_weight, *class_bias;
-    ho_batch_norm_params norm[N_CONV];
+    ho_conv_norm conv[N_CONV];
+    ho_tensor *class_weight, *class_bias;
     uint64_t seed;
     int64_t step, steps;
     float images[BATCH * PIXEL_VALUES];
@@ -47,17 +47,11 @@ static ho_status declare(trainer *t) {
     HO_TRY(ho_params_create(t->device, &t->params));
     for (int i = 0; i < N_CONV; ++i) {
         const int64_t O = CONV[i].width;
-        const int f = CONV[i].feature;
+        char norm[32];
         HO_TRY(ho_params_add(t->params, HO_PARAM, HO_INIT_NORMAL(sqrt(2.0 / (double)(9 * C))), HO_FILE_OIHW,
-                             HO_SHAPE(O, 3, 3, C), &t->weight[i], "features.%d.weight", f));
-        HO_TRY(ho_params_add(t->params, HO_PARAM, HO_INIT_ONE, HO_FILE_SAME, HO_SHAPE(O), &t->norm[i].weight,
-                             "features.%d.norm.weight", f));
-        HO_TRY(ho_params_add(t->params, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(O), &t->norm[i].bias,
-                             "features.%d.norm.bias", f));
-        HO_TRY(ho_params_add(t->params, HO_BUFFER, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(O), &t->norm[i].running_mean,
-                             "features.%d.norm.running_mean", f));
-        HO_TRY(ho_params_add(t->params, HO_BUFFER, HO_INIT_ONE, HO_FILE_SAME, HO_SHAPE(O), &t->norm[i].running_var,
-                             "features.%d.norm.running_var", f));
+                             HO_SHAPE(O, 3, 3, C), &t->conv[i].weight, "features.%d.weight", CONV[i].feature));
+        (void)snprintf(norm, sizeof norm, "features.%d.norm", CONV[i].feature);
+        HO_TRY(ho_batch_norm_declare(t->params, O, norm, &t->conv[i].norm));
         C = O;
     }
     HO_TRY(ho_params_add(t->params, HO_PARAM, HO_INIT_NORMAL(sqrt(1.0 / (double)C)), HO_FILE_SAME,
@@ -69,17 +63,14 @@ static ho_status declare(trainer *t) {
 }
 
 static ho_status logits_of(trainer *t, ho_tensor *x, bool training, ho_tensor **logits) {
-    const ho_act relu = HO_ACT_RELU, linear = HO_ACT_LINEAR;
+    const ho_act linear = HO_ACT_LINEAR;
     const ho_conv_options same = {1, 1, 1};
     const ho_pool_options half = {2, 2, 0, false};
     for (int i = 0; i < N_CONV; ++i) {
-        ho_tensor *sum, *even;
         if (CONV[i].pool) {
             HO_TRY(ho_max_pool(t->context, x, &half, &x));
         }
-        HO_TRY(ho_conv2d(t->context, x, t->weight[i], &same, &sum));
-        HO_TRY(ho_batch_norm(t->context, sum, &t->norm[i], training, &even));
-        HO_TRY(ho_bias_act(t->context, even, NULL, &relu, &x));
+        HO_TRY(ho_conv_norm_apply(t->context, &t->conv[i], x, &same, true, training, &x));
     }
     HO_TRY(ho_global_mean(t->context, x, &x));
     HO_TRY(ho_dense(t->context, x, t->class_weight, &x));
@@ -112,15 +103,9 @@ static ho_status count_right(trainer *t, const ho_tensor *logits, int *right) {
     return HO_OK;
 }
 
-/* Linear warm-up, then a half cosine to zero. */
-static double rate_at(const trainer *t) {
-    const double cosine = 0.5 + 0.5 * cos(3.141592653589793 * (double)t->step / (double)t->steps);
-    return RATE * cosine * fmin(1.0, (double)(t->step + 1) / WARM_UP);
-}
-
 static ho_status train_step(trainer *t, double *loss, int *right) {
     ho_tensor *x, *logits, *entropy;
-    const ho_adam_options options = {rate_at(t), 0.9, 0.999, 1e-8, 0.0};
+    const ho_adam_options options = {pretext_rate(RATE, t->step, t->steps), 0.9, 0.999, 1e-8, 0.0};
     HO_TRY(load_batch(t, "pretext/train", t->step * BATCH, &x));
     ho_context_record(t->context, true);
     HO_TRY(logits_of(t, x, true, &logits));
@@ -143,42 +128,6 @@ static ho_status held_out_accuracy(trainer *t, double *accuracy) {
     }
     *accuracy = (double)right / HELD_OUT;
     return HO_OK;
-}
-
-/* Parameters, both moments and the step; `load` reads what was written. */
-static ho_status checkpoint_values(trainer *t, ho_store *store, bool load, float *m, float *v, int64_t count) {
-    double step = (double)t->step;
-    if (!load) {
-        HO_TRY(ho_store_write_params(store, "", t->params));
-        HO_TRY(ho_adam_get(t->adam, m, v));
-        HO_TRY(ho_store_write(store, "adam/m", HO_F32, 1, &count, m));
-        HO_TRY(ho_store_write(store, "adam/v", HO_F32, 1, &count, v));
-        HO_TRY(ho_store_set_number(store, "step", step));
-        return ho_store_commit(store);
-    }
-    HO_TRY(ho_store_read_params(store, "", t->params));
-    HO_TRY(ho_store_read(store, "adam/m", HO_F32, 1, &count, m));
-    HO_TRY(ho_store_read(store, "adam/v", HO_F32, 1, &count, v));
-    HO_TRY(ho_store_get_number(store, "step", &step));
-    t->step = (int64_t)step;
-    return ho_adam_set(t->adam, t->step, m, v);
-}
-
-static ho_status checkpoint(trainer *t, const char *path, bool load) {
-    int64_t count;
-    ho_store *store = NULL;
-    (void)ho_params_values(t->params, &count);
-    HO_TRY(load ? ho_store_open(path, &store) : ho_store_create(path, &store));
-    float *moments = malloc(2 * (size_t)count * sizeof *moments);
-    ho_status status = HO_OK;
-    if (moments == NULL) {
-        status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "%s: no memory for the optimiser's state", path);
-    } else {
-        status = checkpoint_values(t, store, load, moments, moments + count, count);
-    }
-    free(moments);
-    ho_store_close(store);
-    return status;
 }
 
 /* The values of features.F.PART as they are in files; freed by the caller. */
@@ -255,7 +204,7 @@ static ho_status train(trainer *t, const char *path) {
     HO_TRY(declare(t));
     (void)snprintf(saved, sizeof saved, "%s.checkpoint", path);
     if (access(saved, R_OK) == 0) {
-        HO_TRY(checkpoint(t, saved, true));
+        HO_TRY(pretext_load(saved, t->params, t->adam, &t->step));
         printf("goes on after step %" PRId64 "\n", t->step);
     }
     while (t->step < t->steps) {
@@ -267,7 +216,7 @@ static ho_status train(trainer *t, const char *path) {
             (void)fflush(stdout);
             sum = 0.0;
             right = 0;
-            HO_TRY(checkpoint(t, saved, false));
+            HO_TRY(pretext_save(saved, t->params, t->adam, t->step));
         }
     }
     HO_TRY(held_out_accuracy(t, &accuracy));

@@ -49,6 +49,9 @@ typedef struct {
     ho_residual_block block[HO_BACKBONE_STAGES][HO_BACKBONE_MAX_BLOCKS];
 } ho_backbone;
 
+/* Declares a batch norm of C channels called `name`: "name.weight" (1), "name.bias" (0), "name.running_mean" (0) and
+ * "name.running_var" (1). */
+ho_status ho_batch_norm_declare(ho_params *params, int64_t C, const char *name, ho_batch_norm_params *norm);
 /* Declares a convolution (O, k, k, I) called `weight` and its batch norm called `norm` ("norm.weight", ...). Weights
  * N(0, 2 / (k k O)) (He et al. 2015, fan-out). */
 ho_status ho_conv_norm_declare(ho_params *params, int64_t O, int64_t k, int64_t I, const char *weight, const char *norm,

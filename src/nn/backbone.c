@@ -34,7 +34,7 @@ int64_t ho_backbone_stride(const ho_backbone_shape *shape) {
 /* ---- declaration
  * ------------------------------------------------------------------------------------------------------------ */
 
-static ho_status declare_norm(ho_params *params, int64_t C, const char *name, ho_batch_norm_params *norm) {
+ho_status ho_batch_norm_declare(ho_params *params, int64_t C, const char *name, ho_batch_norm_params *norm) {
     HO_TRY(ho_params_add(params, HO_PARAM, HO_INIT_ONE, HO_FILE_SAME, HO_SHAPE(C), &norm->weight, "%s.weight", name));
     HO_TRY(ho_params_add(params, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(C), &norm->bias, "%s.bias", name));
     HO_TRY(ho_params_add(params, HO_BUFFER, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(C), &norm->running_mean,
@@ -48,7 +48,7 @@ ho_status ho_conv_norm_declare(ho_params *params, int64_t O, int64_t k, int64_t 
     const double std = sqrt(2.0 / (double)(k * k * O));
     HO_TRY(ho_params_add(params, HO_PARAM, HO_INIT_NORMAL(std), HO_FILE_OIHW, HO_SHAPE(O, k, k, I), &conv->weight, "%s",
                          weight));
-    return declare_norm(params, O, norm, &conv->norm);
+    return ho_batch_norm_declare(params, O, norm, &conv->norm);
 }
 
 static ho_status declare_block(ho_params *params, const char *name, int64_t O, int64_t I, ho_residual_block *block) {

@@ -4,7 +4,8 @@
  *   stages  log2(height) - 2 of them, each halving the size, until the maps are 4 high; widths channels * 2^stage, at
  *           most max_channels; `blocks` residual blocks of two 3x3 convolutions, the first with stride 2 and a skip of
  *           means over 2x2 and a 1x1 convolution
- *   hidden  dense layer from all features of the last maps
+ *   hidden  dense layer from all features of the last maps, to 512 or, for wider latents, D: with fewer than D a head
+ *           could not reach every latent
  *   heads   one linear head per style row, stacked: rows l D .. l D + D - 1 of heads.weight are the head of row l
  *
  * Convolutions have no bias; batch norm and ReLU follow each. Heads begin at zero, so that the untrained encoder
@@ -17,7 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STAGES = 16, HIDDEN = 512 };
+#include "handsoff/backbone.h"
+
+enum { MAX_STAGES = 16, LEAST_HIDDEN = 512 };
 
 typedef struct {
     ho_tensor *weight; /* (O, k, k, I) or (O, I) */
@@ -40,16 +43,6 @@ struct ho_encoder {
 
 /* ---- parameters -------------------------------------------------------------------------------------------------- */
 
-static ho_status add_norm(ho_params *params, layer *l, int64_t C, const char *name) {
-    ho_batch_norm_params *n = &l->norm;
-    HO_TRY(ho_params_add(params, HO_PARAM, HO_INIT_ONE, HO_FILE_SAME, HO_SHAPE(C), &n->weight, "%s.norm.weight", name));
-    HO_TRY(ho_params_add(params, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(C), &n->bias, "%s.norm.bias", name));
-    HO_TRY(ho_params_add(params, HO_BUFFER, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(C), &n->running_mean,
-                         "%s.norm.running_mean", name));
-    return ho_params_add(params, HO_BUFFER, HO_INIT_ONE, HO_FILE_SAME, HO_SHAPE(C), &n->running_var,
-                         "%s.norm.running_var", name);
-}
-
 /* I -> O maps, or features where kernel is 0. */
 static ho_status add_layer(ho_params *params, layer *l, int64_t I, int64_t O, int64_t kernel, const char *name) {
     const double fan_in = (double)(I * (kernel == 0 ? 1 : kernel * kernel));
@@ -60,7 +53,13 @@ static ho_status add_layer(ho_params *params, layer *l, int64_t I, int64_t O, in
         HO_TRY(ho_params_add(params, HO_PARAM, init, HO_FILE_OIHW, HO_SHAPE(O, kernel, kernel, I), &l->weight,
                              "%s.weight", name));
     }
-    return add_norm(params, l, O, name);
+    char norm[80];
+    snprintf(norm, sizeof norm, "%s.norm", name);
+    return ho_batch_norm_declare(params, O, norm, &l->norm);
+}
+
+static int64_t hidden_width(const ho_encoder_shape *shape) {
+    return shape->D > LEAST_HIDDEN ? shape->D : LEAST_HIDDEN;
 }
 
 static int64_t stage_width(const ho_encoder_shape *shape, int64_t stage) {
@@ -96,10 +95,11 @@ static ho_status add_all(ho_encoder *e) {
     const ho_encoder_shape *s = &e->shape;
     const int64_t last = stage_width(s, e->n_stages > 0 ? e->n_stages - 1 : 0);
     const int64_t n_features = 4 * (s->width >> e->n_stages) * last, outputs = s->L * s->D;
+    const int64_t hidden = hidden_width(s);
     HO_TRY(add_layer(e->params, &e->stem, s->iterations > 1 ? 6 : 3, stage_width(s, 0), 3, "stem"));
     HO_TRY(add_stages(e));
-    HO_TRY(add_layer(e->params, &e->hidden, n_features, HIDDEN, 0, "hidden"));
-    HO_TRY(ho_params_add(e->params, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(outputs, HIDDEN), &e->heads_weight,
+    HO_TRY(add_layer(e->params, &e->hidden, n_features, hidden, 0, "hidden"));
+    HO_TRY(ho_params_add(e->params, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(outputs, hidden), &e->heads_weight,
                          "heads.weight"));
     HO_TRY(ho_params_add(e->params, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(outputs), &e->heads_bias,
                          "heads.bias"));
@@ -304,7 +304,7 @@ static ho_status residual(const mode *m, ho_tensor *x, const block *b, ho_tensor
     return relu(m, sum, y);
 }
 
-/* Image (and reconstruction) -> (N, HIDDEN). */
+/* Image (and reconstruction) -> (N, hidden width). */
 static ho_status features(const mode *m, const ho_encoder *e, ho_tensor *x, ho_tensor **y) {
     ho_tensor *maps = NULL, *next = NULL, *flat = NULL, *product = NULL;
     HO_TRY(conv_norm(m, x, &e->stem, 1, &next));
