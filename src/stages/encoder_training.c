@@ -8,32 +8,6 @@
 
 enum { CHECKPOINT_STEPS = 200, LOG_STEPS = 10 };
 
-ho_status ho_encoder_training_open(ho_encoder_training *training) {
-    ho_encoder_training *t = training;
-    const ho_config *config = ho_run_config(t->run);
-    const char *generator = ho_run_path(t->run, "generator.h5");
-    const char *net = ho_run_data_path(t->run, ho_config_text(config, "perceptual.weights"));
-    ho_device *device = NULL;
-    HO_TRY(ho_run_need(t->run, generator));
-    HO_TRY(ho_run_need(t->run, net));
-    HO_TRY(ho_run_device(t->run, &device));
-    HO_TRY(ho_generator_load(device, generator, &t->generator));
-    ho_params_set_trainable(ho_generator_params(t->generator), false);
-    HO_TRY(ho_perceptual_load(device, net, &t->net));
-    t->pairs = (ho_pairs){t->generator, ho_run_seed(t->run), t->stream, ho_config_real(config, "encoder.truncation"),
-                          ho_config_real(config, "encoder.mixing")};
-    return HO_OK;
-}
-
-void ho_encoder_training_free(ho_encoder_training *training) {
-    ho_adam_free(training->adam);
-    ho_context_free(training->passing);
-    ho_context_free(training->lasting);
-    ho_encoder_free(training->encoder);
-    ho_perceptual_free(training->net);
-    ho_generator_free(training->generator);
-}
-
 ho_status ho_encoder_training_taps(ho_encoder_training *training, const ho_taps **taps) {
     ho_encoder_training *t = training;
     *taps = &t->image_taps;
@@ -46,11 +20,10 @@ ho_status ho_encoder_training_taps(ho_encoder_training *training, const ho_taps 
     return HO_OK;
 }
 
-/* ---- checkpoints
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- checkpoints ------------------------------------------------------------------------------------------------- */
 
 static const char *checkpoint_path(ho_encoder_training *t) {
-    return ho_run_path(t->run, "checkpoints/%s.h5", t->stage);
+    return ho_run_path(t->run, "checkpoints/%s.h5", t->stage->name);
 }
 
 static ho_status write_state(ho_encoder_training *t, ho_store *store) {
@@ -59,7 +32,7 @@ static ho_status write_state(ho_encoder_training *t, ho_store *store) {
     ho_params_values(params, &count);
     float *moments = malloc(sizeof(float) * 2 * (size_t)count + 1);
     if (moments == NULL) {
-        HO_FAIL(HO_EMEMORY, "%s: no memory for a checkpoint of %lld parameters", t->stage, (long long)count);
+        HO_FAIL(HO_EMEMORY, "%s: no memory for a checkpoint of %lld parameters", t->stage->name, (long long)count);
     }
     const int64_t counters[2] = {t->step, ho_adam_steps(t->adam)};
     const double before[3] = {t->before.latent, t->before.lpips, t->before.mse};
@@ -80,7 +53,7 @@ static ho_status read_state(ho_encoder_training *t, ho_store *store) {
     ho_params_values(ho_encoder_params(t->encoder), &count);
     float *moments = malloc(sizeof(float) * 2 * (size_t)count + 1);
     if (moments == NULL) {
-        HO_FAIL(HO_EMEMORY, "%s: no memory for a checkpoint of %lld parameters", t->stage, (long long)count);
+        HO_FAIL(HO_EMEMORY, "%s: no memory for a checkpoint of %lld parameters", t->stage->name, (long long)count);
     }
     ho_status status = HO_OK;
     HO_TRY_DONE(ho_encoder_read_params(t->encoder, store, "encoder/"));
@@ -99,8 +72,9 @@ static ho_status write_store(ho_encoder_training *t, const char *path, const cha
     const char *inputs[HO_TRAINING_INPUTS];
     ho_store *store = NULL;
     HO_TRY(ho_store_create(path, &store));
-    const int n_inputs = t->inputs(t->run, inputs);
-    ho_status status = ho_run_record(t->run, store, t->stage, kind, t->n_keys, t->keys, n_inputs, inputs);
+    const int n_inputs = t->stage->inputs(t->run, inputs);
+    ho_status status =
+        ho_run_record(t->run, store, t->stage->name, kind, t->stage->n_keys, t->stage->keys, n_inputs, inputs);
     if (status == HO_OK) {
         status = state ? write_state(t, store) : ho_encoder_write(t->encoder, store);
     }
@@ -112,45 +86,43 @@ static ho_status write_store(ho_encoder_training *t, const char *path, const cha
 /* True in *resumed when a checkpoint was there and is loaded. */
 static ho_status resume(ho_encoder_training *t, bool *resumed) {
     const char *path = checkpoint_path(t), *why = "", *inputs[HO_TRAINING_INPUTS];
-    const int n_inputs = t->inputs(t->run, inputs);
+    const int n_inputs = t->stage->inputs(t->run, inputs);
     *resumed = false;
     if (access(path, F_OK) != 0) {
-        return ho_run_log_restart(t->run, t->stage, "step", 0.0);
+        return ho_run_log_restart(t->run, t->stage->name, "step", 0.0);
     }
-    if (!ho_run_is_current(t->run, path, t->stage, t->n_keys, t->keys, n_inputs, inputs, &why)) {
-        ho_run_say(t->run, "%s: starts anew: %s", t->stage, why);
-        return ho_run_log_restart(t->run, t->stage, "step", 0.0);
+    if (!ho_run_is_current(t->run, path, t->stage->name, t->stage->n_keys, t->stage->keys, n_inputs, inputs, &why)) {
+        ho_run_say(t->run, "%s: starts anew: %s", t->stage->name, why);
+        return ho_run_log_restart(t->run, t->stage->name, "step", 0.0);
     }
     ho_store *store = NULL;
     HO_TRY(ho_store_open(path, &store));
     const ho_status status = read_state(t, store);
     ho_store_close(store);
     HO_TRY(status);
-    ho_run_say(t->run, "%s: goes on from step %lld", t->stage, (long long)t->step);
+    ho_run_say(t->run, "%s: goes on from step %lld", t->stage->name, (long long)t->step);
     *resumed = true;
-    return ho_run_log_restart(t->run, t->stage, "step", (double)t->step + 0.5);
+    return ho_run_log_restart(t->run, t->stage->name, "step", (double)t->step + 0.5);
 }
 
-/* ---- errors on held-out pairs
- * ------------------------------------------------------------------------------------------- */
+/* ---- errors on held-out pairs ------------------------------------------------------------------------------------ */
 
 static ho_status measure(ho_encoder_training *t, const char *when, ho_pair_errors *errors) {
     ho_pairs held_out = t->pairs;
     held_out.stream = "encoder/held-out";
     HO_TRY(ho_pairs_errors(t->passing, &held_out, t->encoder, t->net, t->held_out, errors));
     if (!isfinite(errors->latent) || !isfinite(errors->lpips) || !isfinite(errors->mse)) {
-        HO_FAIL(HO_ENUMERIC, "%s: the errors on held-out pairs are not finite (latent %g, LPIPS %g, MSE %g)", t->stage,
-                errors->latent, errors->lpips, errors->mse);
+        HO_FAIL(HO_ENUMERIC, "%s: the errors on held-out pairs are not finite (latent %g, LPIPS %g, MSE %g)",
+                t->stage->name, errors->latent, errors->lpips, errors->mse);
     }
-    ho_run_log(t->run, t->stage, "step", (double)t->step, "held_out_latent", errors->latent, "held_out_lpips",
+    ho_run_log(t->run, t->stage->name, "step", (double)t->step, "held_out_latent", errors->latent, "held_out_lpips",
                errors->lpips, "held_out_mse", errors->mse, NULL);
-    ho_run_say(t->run, "%s: %s, %lld held-out pairs: latent error %.4f  LPIPS %.4f  MSE %.5f", t->stage, when,
+    ho_run_say(t->run, "%s: %s, %lld held-out pairs: latent error %.4f  LPIPS %.4f  MSE %.5f", t->stage->name, when,
                (long long)t->held_out, errors->latent, errors->lpips, errors->mse);
-    return ho_metrics_inversion(t->run, t->stage, when, errors->lpips, errors->mse, errors->latent);
+    return ho_metrics_inversion(t->run, t->stage->name, when, errors->lpips, errors->mse, errors->latent);
 }
 
-/* ---- one step
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- one step ---------------------------------------------------------------------------------------------------- */
 
 /* A copy of `tensor` in t->lasting: passes are detached from one another. */
 static ho_status keep(ho_encoder_training *t, const ho_tensor *tensor, ho_tensor **copy) {
@@ -163,8 +135,8 @@ static ho_status pass(ho_encoder_training *t, bool last, ho_tensor **latent, ho_
     ho_tensor *w_plus = NULL, *guess = NULL, *loss_tensor = NULL;
     ho_context_reset(t->passing);
     ho_context_record(t->passing, true);
-    HO_TRY(ho_encoder_pass(t->passing, t->encoder, t->image, *current, *latent, t->batch_statistics, &w_plus));
-    HO_TRY(t->loss(t, t->passing, w_plus, &guess, &loss_tensor));
+    HO_TRY(ho_encoder_pass(t->passing, t->encoder, t->image, *current, *latent, t->stage->batch_statistics, &w_plus));
+    HO_TRY(t->stage->loss(t, t->passing, w_plus, &guess, &loss_tensor));
     HO_TRY(ho_tensor_scalar(t->passing, loss_tensor, loss));
     HO_TRY(ho_backward(t->passing, loss_tensor));
     ho_context_record(t->passing, false);
@@ -196,7 +168,7 @@ static ho_status take_step(ho_encoder_training *t, double *loss) {
         *loss += part / (double)iterations;
     }
     if (!isfinite(*loss)) {
-        HO_FAIL(HO_ENUMERIC, "%s: the loss of step %lld is %g: lower the step size", t->stage, (long long)t->step,
+        HO_FAIL(HO_ENUMERIC, "%s: the loss of step %lld is %g: lower the step size", t->stage->name, (long long)t->step,
                 *loss);
     }
     HO_TRY(ho_adam_step(t->adam, &adam, 1.0));
@@ -208,9 +180,9 @@ static ho_status train(ho_encoder_training *t) {
     while (t->step < t->steps) {
         double loss = 0.0;
         HO_TRY(take_step(t, &loss));
-        ho_run_progress(t->run, t->stage, t->step, t->steps, "steps", "loss %.4f", loss);
+        ho_run_progress(t->run, t->stage->name, t->step, t->steps, "steps", "loss %.4f", loss);
         if (t->step % LOG_STEPS == 0 || t->step == t->steps) {
-            ho_run_log(t->run, t->stage, "step", (double)t->step, "loss", loss, NULL);
+            ho_run_log(t->run, t->stage->name, "step", (double)t->step, "loss", loss, NULL);
         }
         const bool stop = ho_run_interrupted();
         if (stop || (t->step % CHECKPOINT_STEPS == 0 && t->step < t->steps)) {
@@ -223,8 +195,37 @@ static ho_status train(ho_encoder_training *t) {
     return HO_OK;
 }
 
-ho_status ho_encoder_training_run(ho_encoder_training *training) {
-    ho_encoder_training *t = training;
+/* ---- a stage ----------------------------------------------------------------------------------------------------- */
+
+/* generator.h5, frozen, and the LPIPS network of the config. */
+static ho_status open_networks(ho_encoder_training *t) {
+    const ho_config *config = ho_run_config(t->run);
+    const char *generator = ho_run_path(t->run, "generator.h5");
+    const char *net = ho_run_data_path(t->run, ho_config_text(config, "perceptual.weights"));
+    ho_device *device = NULL;
+    HO_TRY(ho_run_need(t->run, generator));
+    HO_TRY(ho_run_need(t->run, net));
+    HO_TRY(ho_run_device(t->run, &device));
+    HO_TRY(ho_generator_load(device, generator, &t->generator));
+    ho_params_set_trainable(ho_generator_params(t->generator), false);
+    HO_TRY(ho_perceptual_load(device, net, &t->net));
+    t->pairs = (ho_pairs){t->generator, ho_run_seed(t->run), t->stage->name,
+                          ho_config_real(config, "encoder.truncation"), ho_config_real(config, "encoder.mixing")};
+    return HO_OK;
+}
+
+static void free_all(ho_encoder_training *t) {
+    ho_adam_free(t->adam);
+    ho_context_free(t->passing);
+    ho_context_free(t->lasting);
+    ho_encoder_free(t->encoder);
+    ho_perceptual_free(t->net);
+    ho_generator_free(t->generator);
+}
+
+/* Measures, trains (from the checkpoint, if there is one of the same config and inputs), measures again, writes the
+ * artefact. */
+static ho_status run_all(ho_encoder_training *t) {
     ho_device *device = NULL;
     bool resumed = false;
     ho_pair_errors after;
@@ -238,7 +239,32 @@ ho_status ho_encoder_training_run(ho_encoder_training *training) {
     }
     HO_TRY(train(t));
     HO_TRY(measure(t, "after", &after));
-    HO_TRY(write_store(t, ho_run_path(t->run, "%s", t->artefact), "encoder", false));
+    HO_TRY(write_store(t, ho_run_path(t->run, "%s", t->stage->artefact), "encoder", false));
     (void)unlink(checkpoint_path(t));
+    return HO_OK;
+}
+
+ho_status ho_encoder_stage_execute(const ho_encoder_stage *stage, ho_run *run) {
+    const ho_config *config = ho_run_config(run);
+    ho_encoder_training t = {.run = run,
+                             .stage = stage,
+                             .steps = ho_config_int(config, stage->steps),
+                             .batch = ho_config_int(config, stage->batch),
+                             .held_out = ho_config_int(config, "encoder.held_out"),
+                             .lr = ho_config_real(config, stage->lr)};
+    ho_status status = HO_OK;
+    HO_TRY_DONE(open_networks(&t));
+    HO_TRY_DONE(stage->make_encoder(&t));
+    status = run_all(&t);
+done:
+    free_all(&t);
+    return status;
+}
+
+ho_status ho_encoder_stage_current(const ho_encoder_stage *stage, ho_run *run, bool *is_current, const char **why) {
+    const char *inputs[HO_TRAINING_INPUTS];
+    const int n = stage->inputs(run, inputs);
+    *is_current = ho_run_is_current(run, ho_run_path(run, "%s", stage->artefact), stage->name, stage->n_keys,
+                                    stage->keys, n, inputs, why);
     return HO_OK;
 }

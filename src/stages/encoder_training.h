@@ -16,22 +16,27 @@ typedef struct ho_encoder_training ho_encoder_training;
 typedef ho_status (*ho_encoder_loss)(ho_encoder_training *training, ho_context *context, ho_tensor *w_plus,
                                      ho_tensor **guess, ho_tensor **loss);
 
-struct ho_encoder_training {
-    /* set by the stage */
-    ho_run *run;
-    const char *stage, *artefact; /* artefact: name in the run's directory                            */
-    const char *const *keys;      /* config keys that the result depends on, for its record           */
+/* What the two stages differ in. */
+typedef struct {
+    const char *name;        /* also the stream of its training pairs                          */
+    const char *artefact;    /* name in the run's directory                                    */
+    const char *const *keys; /* config keys that the result depends on, for its record         */
     int n_keys;
     int (*inputs)(ho_run *run, const char *path[HO_TRAINING_INPUTS]); /* lists the files that it is made from */
-    const char *stream; /* of the training pairs                                            */
+    const char *steps, *batch, *lr;                                   /* config keys                          */
+    bool batch_statistics; /* of batch norm; otherwise the running ones are used and kept    */
+    ho_status (*make_encoder)(ho_encoder_training *training); /* sets training->encoder, which the loop frees */
+    ho_encoder_loss loss;
+} ho_encoder_stage;
+
+struct ho_encoder_training {
+    ho_run *run;
+    const ho_encoder_stage *stage;
     int64_t steps, batch, held_out;
     double lr;
-    bool batch_statistics; /* of batch norm; otherwise the running ones are used and kept      */
-    ho_encoder_loss loss;
-    ho_encoder *encoder; /* owned from here on                                               */
-    ho_generator *generator;
+    ho_encoder *encoder;
+    ho_generator *generator; /* frozen */
     ho_perceptual *net;
-    /* of the loop */
     ho_pairs pairs;
     ho_adam *adam;
     ho_context *lasting, *passing; /* reset once a step; once a pass                     */
@@ -42,13 +47,12 @@ struct ho_encoder_training {
     ho_pair_errors before;
 };
 
-/* Opens generator.h5 (frozen) and the LPIPS network of the config. */
-ho_status ho_encoder_training_open(ho_encoder_training *training);
 /* Features of the pair's images, computed at the first call of a step. */
 ho_status ho_encoder_training_taps(ho_encoder_training *training, const ho_taps **taps);
-/* Measures, trains (from the checkpoint, if there is one of the same config and inputs), measures again, writes the
- * artefact. */
-ho_status ho_encoder_training_run(ho_encoder_training *training);
-void ho_encoder_training_free(ho_encoder_training *training);
+/* Measures the encoder on held-out pairs, trains it (from the checkpoint, if there is one of the same config and
+ * inputs), measures again, writes the artefact. */
+ho_status ho_encoder_stage_execute(const ho_encoder_stage *stage, ho_run *run);
+/* Whether the artefact is that of the config and the inputs; *why says what is not. */
+ho_status ho_encoder_stage_current(const ho_encoder_stage *stage, ho_run *run, bool *is_current, const char **why);
 
 #endif

@@ -4,9 +4,7 @@
 #include "encoder_training.h"
 #include "stages.h"
 
-static const char *const STAGE = "finetune-encoder";
 static const char *const KEYS[] = {"seed", "finetune.", "encoder.truncation", "encoder.mixing"};
-enum { N_KEYS = sizeof KEYS / sizeof *KEYS };
 
 static int list_inputs(ho_run *run, const char *path[HO_TRAINING_INPUTS]) {
     path[0] = ho_run_path(run, "encoder.h5");
@@ -50,37 +48,26 @@ static ho_status open_encoder(ho_encoder_training *t) {
     return HO_OK;
 }
 
+static const ho_encoder_stage TRAINING = {.name = "finetune-encoder",
+                                          .artefact = "encoder_finetuned.h5",
+                                          .keys = KEYS,
+                                          .n_keys = sizeof KEYS / sizeof *KEYS,
+                                          .inputs = list_inputs,
+                                          .steps = "finetune.cap",
+                                          .batch = "finetune.batch",
+                                          .lr = "finetune.lr",
+                                          .batch_statistics = false,
+                                          .make_encoder = open_encoder,
+                                          .loss = image_loss};
+
 static ho_status execute(ho_run *run) {
-    const ho_config *config = ho_run_config(run);
-    ho_encoder_training t = {.run = run,
-                             .stage = STAGE,
-                             .artefact = "encoder_finetuned.h5",
-                             .keys = KEYS,
-                             .n_keys = N_KEYS,
-                             .inputs = list_inputs,
-                             .stream = "finetune-encoder",
-                             .steps = ho_config_int(config, "finetune.cap"),
-                             .batch = ho_config_int(config, "finetune.batch"),
-                             .held_out = ho_config_int(config, "encoder.held_out"),
-                             .lr = ho_config_real(config, "finetune.lr"),
-                             .batch_statistics = false,
-                             .loss = image_loss};
-    ho_status status = HO_OK;
-    HO_TRY_DONE(ho_encoder_training_open(&t));
-    HO_TRY_DONE(open_encoder(&t));
-    status = ho_encoder_training_run(&t);
-done:
-    ho_encoder_training_free(&t);
-    return status;
+    return ho_encoder_stage_execute(&TRAINING, run);
 }
 
 static ho_status current(ho_run *run, bool *is_current, const char **why) {
-    const char *inputs[HO_TRAINING_INPUTS];
-    const int n = list_inputs(run, inputs);
-    *is_current = ho_run_is_current(run, ho_run_path(run, "encoder_finetuned.h5"), STAGE, N_KEYS, KEYS, n, inputs, why);
-    return HO_OK;
+    return ho_encoder_stage_current(&TRAINING, run, is_current, why);
 }
 
 const ho_stage HO_STAGE_FINETUNE_ENCODER = {
-    STAGE, "fine-tunes the encoder by LPIPS between true and predicted image, for a capped number of steps", current,
-    execute};
+    "finetune-encoder",
+    "fine-tunes the encoder by LPIPS between true and predicted image, for a capped number of steps", current, execute};

@@ -2,12 +2,10 @@
 #include "encoder_training.h"
 #include "stages.h"
 
-static const char *const STAGE = "train-encoder";
 /* Everything of encoder. but held_out, which changes the printed errors alone. */
 static const char *const KEYS[] = {
     "seed",          "encoder.channels", "encoder.max_channels", "encoder.blocks",     "encoder.iterations",
     "encoder.steps", "encoder.batch",    "encoder.lr",           "encoder.truncation", "encoder.mixing"};
-enum { N_KEYS = sizeof KEYS / sizeof *KEYS };
 
 static int list_inputs(ho_run *run, const char *path[HO_TRAINING_INPUTS]) {
     path[0] = ho_run_path(run, "generator.h5");
@@ -47,39 +45,29 @@ static ho_status create_encoder(ho_encoder_training *t) {
     return ho_encoder_set_latent_scale(t->encoder, scale);
 }
 
+static const ho_encoder_stage TRAINING = {.name = "train-encoder",
+                                          .artefact = "encoder.h5",
+                                          .keys = KEYS,
+                                          .n_keys = sizeof KEYS / sizeof *KEYS,
+                                          .inputs = list_inputs,
+                                          .steps = "encoder.steps",
+                                          .batch = "encoder.batch",
+                                          .lr = "encoder.lr",
+                                          .batch_statistics = true,
+                                          .make_encoder = create_encoder,
+                                          .loss = latent_loss};
+
 static ho_status execute(ho_run *run) {
-    const ho_config *config = ho_run_config(run);
-    ho_encoder_training t = {.run = run,
-                             .stage = STAGE,
-                             .artefact = "encoder.h5",
-                             .keys = KEYS,
-                             .n_keys = N_KEYS,
-                             .inputs = list_inputs,
-                             .stream = "train-encoder",
-                             .steps = ho_config_int(config, "encoder.steps"),
-                             .batch = ho_config_int(config, "encoder.batch"),
-                             .held_out = ho_config_int(config, "encoder.held_out"),
-                             .lr = ho_config_real(config, "encoder.lr"),
-                             .batch_statistics = true,
-                             .loss = latent_loss};
-    ho_status status = HO_OK;
-    if (t.batch < 2) {
-        HO_FAIL(HO_ECONFIG, "encoder.batch %lld: batch norm needs at least 2 pairs", (long long)t.batch);
+    const int64_t batch = ho_config_int(ho_run_config(run), "encoder.batch");
+    if (batch < 2) {
+        HO_FAIL(HO_ECONFIG, "encoder.batch %lld: batch norm needs at least 2 pairs", (long long)batch);
     }
-    HO_TRY_DONE(ho_encoder_training_open(&t));
-    HO_TRY_DONE(create_encoder(&t));
-    status = ho_encoder_training_run(&t);
-done:
-    ho_encoder_training_free(&t);
-    return status;
+    return ho_encoder_stage_execute(&TRAINING, run);
 }
 
 static ho_status current(ho_run *run, bool *is_current, const char **why) {
-    const char *inputs[HO_TRAINING_INPUTS];
-    const int n = list_inputs(run, inputs);
-    *is_current = ho_run_is_current(run, ho_run_path(run, "encoder.h5"), STAGE, N_KEYS, KEYS, n, inputs, why);
-    return HO_OK;
+    return ho_encoder_stage_current(&TRAINING, run, is_current, why);
 }
 
-const ho_stage HO_STAGE_TRAIN_ENCODER = {STAGE, "trains the encoder to find the latents of generated images", current,
-                                         execute};
+const ho_stage HO_STAGE_TRAIN_ENCODER = {"train-encoder", "trains the encoder to find the latents of generated images",
+                                         current, execute};
