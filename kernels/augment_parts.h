@@ -5,6 +5,7 @@
 #include "augment.h"
 #include "handsoff/kernel.h"
 
+/* BORDER: by how many samples the twice enlarged result is larger than twice its size, on both sides together. */
 enum { BLOCK = 128, TAPS = 12, HALF_TAPS = 6, BORDER = 12 };
 
 /* sym6 low-pass (Daubechies' least asymmetric wavelet with 6 vanishing moments; coefficients as in PyWavelets), over

@@ -81,10 +81,6 @@ ho_status ho_k_dot(ho_stream stream, int64_t n, ho_real gain, const ho_real *a, 
     return HO_LAUNCH_STATUS("sum");
 }
 
-ho_status ho_k_sum(ho_stream stream, int64_t n, ho_real gain, const ho_real *x, ho_real *scratch, ho_real *y) {
-    return ho_k_dot(stream, n, gain, x, NULL, scratch, y);
-}
-
 ho_status ho_k_sum_middle(ho_stream stream, const int64_t dim[3], ho_real gain, const ho_real *x, bool accumulate,
                           ho_real *y) {
     HO_LAUNCH(sum_middle, ho_grid(dim[0] * dim[1] * dim[2], WIDTH), WIDTH, 0, stream, dim[0], dim[1], dim[2], gain, x,

@@ -10,11 +10,9 @@
 extern "C" {
 #endif
 
-/* Elements of scratch that ho_k_sum and ho_k_dot need for n elements. */
+/* Elements of scratch that ho_k_dot needs for n elements. */
 int64_t ho_k_sum_scratch(int64_t n);
-/* y[0] = gain * sum_i x[i]. */
-ho_status ho_k_sum(ho_stream stream, int64_t n, ho_real gain, const ho_real *x, ho_real *scratch, ho_real *y);
-/* y[0] = gain * sum_i a[i] b[i]. */
+/* y[0] = gain * sum_i a[i] b[i], or gain * sum_i a[i] where b is NULL. */
 ho_status ho_k_dot(ho_stream stream, int64_t n, ho_real gain, const ho_real *a, const ho_real *b, ho_real *scratch,
                    ho_real *y);
 /* y[a, m] (+)= gain * sum_r x[a, r, m] for x (A, R, M): one pass, for few rows R. */

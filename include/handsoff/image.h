@@ -27,9 +27,8 @@ ho_status ho_image_read_labels(const char *path, ho_image *image);
 /* Writes through a temporary name. */
 ho_status ho_image_write_png(const char *path, const ho_image *image);
 
-/* Antialiased resize (area-scaled triangle filter, as Pillow's BILINEAR); labels: nearest pixel centre. */
+/* Antialiased resize (area-scaled triangle filter, as Pillow's BILINEAR). */
 ho_status ho_image_resize(const ho_image *from, int width, int height, ho_image *to);
-ho_status ho_image_resize_labels(const ho_image *from, int width, int height, ho_image *to);
 
 /* float (H, W, 3) in [-1, 1] <-> 8 bits: v = trunc(127.5 x + 128) clamped to 0..255 (REFERENCE 1.5); x = v / 127.5 - 1.
  */

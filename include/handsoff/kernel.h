@@ -7,15 +7,15 @@
  *   HO_GRID_BLOCKS(r, n)   grid-stride loop over blocks      the block's contiguous share of 0..n-1
  *   HO_BLOCK_LOOP(j, n)    j = threadIdx.x; j += blockDim.x  plain loop
  *   HO_SHARED(T, a, n)     __shared__ T a[n]                 T a[n]
- *   ho_block_sum/max(v)    warp shuffles, result in all      v
+ *   ho_block_sum(v)        warp shuffles, result in all      v
  *   ho_block_sync()        __syncthreads()                   nothing
  *   HO_LAUNCH(k, grid, block, smem, stream, ...)             OpenMP loop over blocks
  *
  * Rules that keep both targets right: an element is written by one thread only; a value that other threads of the block
  * produced is read only after ho_block_sync(); HO_GRID_BLOCKS and HO_BLOCK_LOOP nest, HO_GRID_LOOP stands alone; all
- * threads of a block reach ho_block_sync/sum/max. Indices and counts are int64_t. Reductions over blocks go through
- * partial results of a fixed number, so that the result does not depend on the number of threads.
- * Kernel files are compiled as C17 for cpu and as CUDA C++ for cuda: write what is both. */
+ * threads of a block reach ho_block_sync and ho_block_sum. Indices and counts are int64_t. Reductions over blocks go
+ * through partial results of a fixed number, so that the result does not depend on the number of threads. Kernel files
+ * are compiled as C17 for cpu and as CUDA C++ for cuda: write what is both. */
 #ifndef HANDSOFF_KERNEL_H
 #define HANDSOFF_KERNEL_H
 
@@ -44,13 +44,7 @@ HO_DEVICE ho_real ho_warp_sum(ho_real v) {
     }
     return v;
 }
-HO_DEVICE ho_real ho_warp_max(ho_real v) {
-    for (int lane = 16; lane > 0; lane >>= 1) {
-        v = fmax(v, __shfl_xor_sync(0xffffffffU, v, lane));
-    }
-    return v;
-}
-/* Block reductions; blockDim.x is a multiple of 32 and at most 1024. The leading barrier protects `part` from a
+/* Block reduction; blockDim.x is a multiple of 32 and at most 1024. The leading barrier protects `part` from a
  * previous call whose readers may still be under way. */
 HO_DEVICE ho_real ho_block_sum(ho_real v) {
     __shared__ ho_real part[32];
@@ -62,17 +56,6 @@ HO_DEVICE ho_real ho_block_sum(ho_real v) {
     __syncthreads();
     v = threadIdx.x % 32 < blockDim.x / 32 ? part[threadIdx.x % 32] : (ho_real)0;
     return ho_warp_sum(v);
-}
-HO_DEVICE ho_real ho_block_max(ho_real v) {
-    __shared__ ho_real part[32];
-    v = ho_warp_max(v);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0) {
-        part[threadIdx.x / 32] = v;
-    }
-    __syncthreads();
-    v = threadIdx.x % 32 < blockDim.x / 32 ? part[threadIdx.x % 32] : -(ho_real)INFINITY;
-    return ho_warp_max(v);
 }
 
 #define HO_LAUNCH(kernel, grid, block, smem, stream, ...)                                                              \
@@ -121,7 +104,6 @@ extern _Thread_local int64_t ho_block_count;
 #define HO_BLOCK_LOOP(j, n)  for (int64_t j = 0; j < (int64_t)(n); ++j)
 #define ho_block_sync()      ((void)0)
 #define ho_block_sum(v)      (v)
-#define ho_block_max(v)      (v)
 
 #define HO_PRAGMA(text) _Pragma(#text)
 #define HO_LAUNCH(kernel, grid, block, smem, stream, ...)                                                              \

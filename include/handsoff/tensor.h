@@ -82,8 +82,6 @@ const char *ho_tensor_shape_text(const ho_tensor *tensor);
 ho_status ho_scratch(ho_context *context, int64_t count, ho_real **scratch);
 ho_status ho_scratch_bytes(ho_context *context, size_t bytes, void **scratch);
 void ho_scratch_free(ho_context *context, void *scratch); /* memory that is not the arena's is left alone */
-/* One more owner of an arena block: a view shares its data, and the last owner's free returns it. */
-void ho_scratch_retain(ho_context *context, void *scratch);
 /* Zeroed host memory alive until ho_context_reset: for what an operation saves for its backward. */
 ho_status ho_host_scratch(ho_context *context, size_t bytes, void **scratch);
 

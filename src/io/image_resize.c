@@ -143,23 +143,3 @@ done:
     free_taps(&rows);
     return status;
 }
-
-/* The input pixel under the centre of output pixel i: floor((i + 0.5) from / to), in whole numbers. */
-static int nearest(int i, int from, int to) {
-    return (int)((2 * (int64_t)i + 1) * from / (2 * (int64_t)to));
-}
-
-ho_status ho_image_resize_labels(const ho_image *from, int width, int height, ho_image *to) {
-    *to = (ho_image){0, 0, 0, NULL};
-    HO_TRY(check_resize(from, width, height));
-    HO_TRY(ho_image_new(width, height, from->channels, to));
-    const size_t channels = (size_t)from->channels;
-    for (int y = 0; y < height; y++) {
-        const uint8_t *row = from->pixels + (size_t)nearest(y, from->height, height) * from->width * channels;
-        uint8_t *out = to->pixels + (size_t)y * width * channels;
-        for (int x = 0; x < width; x++) {
-            memcpy(out + x * channels, row + nearest(x, from->width, width) * channels, channels);
-        }
-    }
-    return HO_OK;
-}

@@ -14,7 +14,7 @@ static const double PI = 3.14159265358979323846;
 
 enum {
     DRAWS = 64,            /* random numbers reserved for one image                    */
-    BORDER = 6,            /* pixels that filter taps reach beyond the image, each side */
+    REACH = 6,             /* pixels that filter taps reach beyond the image, each side */
     MOST_SCRATCH = 1 << 26 /* numbers of scratch after which a batch is split    */
 };
 
@@ -186,7 +186,7 @@ static int64_t border_needed(const ho_augmentation *a, int axis, int64_t H, int6
     const double cx = 0.5 * (double)(W - 1), cy = 0.5 * (double)(H - 1);
     const double *row = a->inverse[axis];
     const double farthest = fabs(row[0]) * cx + fabs(row[1]) * cy + fabs(row[2]);
-    const double need = ceil(farthest + BORDER - 0.5 * (double)(n - 1));
+    const double need = ceil(farthest + REACH - 0.5 * (double)(n - 1));
     return need < 0 ? 0 : need > (double)(n - 1) ? n - 1 : (int64_t)need;
 }
 

@@ -12,7 +12,6 @@ typedef struct {
     char *at;
     size_t bytes;
     int chunk; /* which chunk it lies in: neighbours of different chunks must not be joined */
-    int owners;
 } span;
 
 /* Spans in order of address. */
@@ -98,7 +97,7 @@ static ho_status grow(ho_arena *arena, size_t bytes) {
         wanted = bytes; /* no room for growth ahead of need */
         HO_TRY(ho_device_alloc(arena->device, wanted, &memory));
     }
-    const span chunk = {memory, wanted, arena->chunks.n, 0};
+    const span chunk = {memory, wanted, arena->chunks.n};
     HO_TRY(list_insert(&arena->chunks, arena->chunks.n, chunk));
     return list_insert(&arena->unused, list_find(&arena->unused, chunk.at), chunk);
 }
@@ -123,7 +122,7 @@ ho_status ho_arena_take(ho_arena *arena, size_t bytes, void **block) {
         i = best_fit(&arena->unused, bytes);
     }
     span *from = &arena->unused.items[i];
-    const span taken = {from->at, bytes, from->chunk, 1};
+    const span taken = {from->at, bytes, from->chunk};
     if (from->bytes == bytes) {
         list_remove(&arena->unused, i);
     } else {
@@ -142,16 +141,9 @@ static span *find_taken(ho_arena *arena, const void *block) {
     return i < arena->taken.n && arena->taken.items[i].at == block ? &arena->taken.items[i] : NULL;
 }
 
-void ho_arena_retain(ho_arena *arena, const void *block) {
-    span *found = find_taken(arena, block);
-    if (found != NULL) {
-        ++found->owners;
-    }
-}
-
 void ho_arena_give(ho_arena *arena, const void *block) {
     span *found = find_taken(arena, block);
-    if (found == NULL || --found->owners > 0) {
+    if (found == NULL) {
         return;
     }
     const span item = *found;

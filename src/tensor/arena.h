@@ -13,8 +13,7 @@ typedef struct ho_arena ho_arena;
 ho_status ho_arena_create(ho_device *device, ho_arena **arena);
 void ho_arena_free(ho_arena *arena);
 ho_status ho_arena_take(ho_arena *arena, size_t bytes, void **block); /* 256-byte aligned */
-void ho_arena_retain(ho_arena *arena, const void *block);             /* one more owner */
-void ho_arena_give(ho_arena *arena, const void *block); /* one owner less; unknown blocks are left alone */
+void ho_arena_give(ho_arena *arena, const void *block);               /* unknown blocks are left alone */
 void ho_arena_reset(ho_arena *arena);
 size_t ho_arena_peak(const ho_arena *arena); /* most bytes in use at once */
 

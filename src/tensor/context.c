@@ -87,10 +87,6 @@ void ho_scratch_free(ho_context *context, void *scratch) {
     }
 }
 
-void ho_scratch_retain(ho_context *context, void *scratch) {
-    ho_arena_retain(context->arena, scratch);
-}
-
 /* The chunk after `chunk`, made when there is none. */
 static host_chunk *next_chunk(ho_context *context, host_chunk *chunk, size_t bytes) {
     host_chunk **link = chunk == NULL ? &context->chunks : &chunk->next;

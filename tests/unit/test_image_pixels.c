@@ -58,25 +58,6 @@ static void resize_keeps_constants_and_channels(void **state) {
     ho_image_free(&colour);
 }
 
-static void labels_take_the_nearest_centre(void **state) {
-    (void)state;
-    static const int SIZES[][2] = {{1, 1}, {3, 2}, {7, 11}, {20, 19}, {50, 64}};
-    ho_image labels = make_picture(20, 19, 1), made;
-    for (size_t k = 0; k < sizeof SIZES / sizeof *SIZES; k++) {
-        const int width = SIZES[k][0], height = SIZES[k][1];
-        CHECK_OK(ho_image_resize_labels(&labels, width, height, &made));
-        for (int y = 0; y < height; y++) {
-            for (int x = 0; x < width; x++) {
-                const int from_x = (int)floor((x + 0.5) * (20.0 / width) + 1e-9);
-                const int from_y = (int)floor((y + 0.5) * (19.0 / height) + 1e-9);
-                assert_int_equal(made.pixels[y * width + x], labels.pixels[from_y * 20 + from_x]);
-            }
-        }
-        ho_image_free(&made);
-    }
-    ho_image_free(&labels);
-}
-
 static void bytes_and_floats(void **state) {
     (void)state;
     const float floats[8] = {-1.0f, 1.0f, 0.0f, -1.2f, 7.0f, NAN, 0.99f, -0.9999f};
@@ -182,13 +163,9 @@ static void grid_places_images(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resizes_as_pillow),
-        cmocka_unit_test(resize_keeps_constants_and_channels),
-        cmocka_unit_test(labels_take_the_nearest_centre),
-        cmocka_unit_test(bytes_and_floats),
-        cmocka_unit_test(drawing_is_clipped),
-        cmocka_unit_test(every_character_differs),
-        cmocka_unit_test(grid_places_images),
+        cmocka_unit_test(resizes_as_pillow),       cmocka_unit_test(resize_keeps_constants_and_channels),
+        cmocka_unit_test(bytes_and_floats),        cmocka_unit_test(drawing_is_clipped),
+        cmocka_unit_test(every_character_differs), cmocka_unit_test(grid_places_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
