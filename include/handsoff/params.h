@@ -69,9 +69,8 @@ ho_status ho_params_copy(ho_params *to, const ho_params *from);
 /* Values as they are written to files: `host` has the tensor's count, in file order. */
 ho_status ho_param_get(ho_params *params, const ho_param *param, float *host);
 ho_status ho_param_set(ho_params *params, ho_param *param, const float *host);
-/* Flat blocks of all HO_PARAM elements, in order of declaration (each tensor padded to 64 elements). */
+/* Flat block of all HO_PARAM elements, in order of declaration (each tensor padded to 64 elements). */
 ho_real *ho_params_values(const ho_params *params, int64_t *count);
-ho_real *ho_params_grads(const ho_params *params, int64_t *count);
 /* A number that grows with every change of values: lets caches of derived tensors see that they are stale. */
 uint64_t ho_params_version(const ho_params *params);
 

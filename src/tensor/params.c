@@ -204,11 +204,6 @@ ho_real *ho_params_values(const ho_params *params, int64_t *count) {
     return params->values;
 }
 
-ho_real *ho_params_grads(const ho_params *params, int64_t *count) {
-    *count = params->n_values;
-    return params->grads;
-}
-
 uint64_t ho_params_version(const ho_params *params) {
     return params->version;
 }
