@@ -1,5 +1,5 @@
 /* Differentiable augmentation: an affine resampling and a colour matrix per image (Karras et al. 2020, "Training GANs
- * with limited data"; REFERENCE 2.4).
+ * with limited data", appendix B; stylegan2-ada-pytorch, training/augment.py).
  *
  * Images (count, H, W, 3). With f the sym6 low-pass filter scaled to sum 1 (12 taps), along each axis of n pixels:
  *

@@ -1,4 +1,5 @@
-/* The label head: an ensemble of M pixel classifiers on style-block maps F_l (h_l, w_l, C_l), REFERENCE 5 and 6.2.
+/* The label head: an ensemble of M pixel classifiers on style-block maps F_l (h_l, w_l, C_l)
+ * (austinxu87/handsoff, train_label_generator.py and generate_data.py; Zhang et al. 2021, "DatasetGAN").
  *
  * Hypercolumn of pixel p: x(p) = concat_l (R_l F_l)(p), R_l the bilinear resampling to (H, W). Member m computes
  *   relu(W1 x + b1) -> batch norm -> relu(W2 . + b2) -> batch norm -> W3 . + b3 -> softmax p_m.

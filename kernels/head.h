@@ -18,7 +18,7 @@ extern "C" {
 #define HO_HEAD_INLINE static inline
 #endif
 
-/* The two source positions that bilinear resampling (align_corners false, REFERENCE 5.1) mixes for position `at` of
+/* The two source positions that bilinear resampling (pixel centres at .5) mixes for position `at` of
  * `n_out`, and the weight of the second, in exact integers: src = ((2 at + 1) n_in - n_out) / (2 n_out), clamped below
  * at 0. */
 typedef struct {

@@ -1,5 +1,7 @@
-/* Minibatch standard deviation (REFERENCE 2.1). Group m has the members g = m, m + M, ..., M = N / G; f runs over the F
- * values of a sample. With u = x - mean over the group:
+/* Minibatch standard deviation (Karras et al. 2018, "Progressive growing of GANs", section 3; grouped as in
+ * stylegan2-ada-pytorch, training/networks.py: MinibatchStdLayer).
+ * Group m has the members g = m, m + M, ..., M = N / G; f runs over the F values of a sample. With
+ * u = x - mean over the group:
  *   sd[f] = sqrt(mean_g u^2 + 1e-8),  stat[m] = mean_f sd[f]
  *   d stat / d x[g,f] = u / (F G sd)                                         (the mean drops out: sum_g u = 0)
  * Tangent along x_dot, T[f] = sum_g u x_dot / (G sd):  stat_dot[m] = mean_f T[f]

@@ -1,4 +1,5 @@
-/* What surrounds the convolution of a modulated convolution (REFERENCE 1.3), without a weight tensor per sample:
+/* What surrounds the convolution of a modulated convolution (Karras et al. 2020, "Analyzing and improving the
+ * image quality of StyleGAN", equations 1 and 3), without a weight tensor per sample:
  *   xs[n,p,i] = x[n,p,i] s[n,i],  c = conv(xs, w),
  *   d[n,o] = (sum_i s[n,i]^2 wsq[o,i] + 1e-8)^(-1/2),  wsq[o,i] = sum_k w[o,k,i]^2.
  * Layouts: x (N, pixels, I), s (N, I), w (O, taps, I), d (N, O). Backward of the modulation:

@@ -3,7 +3,7 @@
  * Adam (Kingma & Ba 2015; eps placed as in torch.optim.Adam), g = clean(grad_scale * grad) + weight_decay * value:
  *   m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2,
  *   value <- value - lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps).
- * clean: NaN -> 0, +-inf -> +-1e5 (REFERENCE 2.2). One element a thread. */
+ * clean: NaN -> 0, +-inf -> +-1e5 (stylegan2-ada-pytorch, training/training_loop.py). One element a thread. */
 #include "update.h"
 
 #include "real.h"

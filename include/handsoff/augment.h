@@ -1,5 +1,6 @@
 /* Differentiable augmentation of what the discriminator sees: geometry and colour, the default pipe of StyleGAN2-ADA
- * (Karras et al. 2020, "Training generative adversarial networks with limited data"; REFERENCE 2.4).
+ * (Karras et al. 2020, "Training generative adversarial networks with limited data",
+ * appendix B; stylegan2-ada-pytorch, training/augment.py: "bgc").
  *
  * Geometry: x-flip, quarter turns, integer shift, isotropic scale, rotation, anisotropic scale, rotation, fractional
  * shift, composed to one matrix. Colour: brightness, contrast, luma flip, hue, saturation, composed to another. The

@@ -69,8 +69,8 @@ int64_t ho_backbone_stride(const ho_backbone_shape *shape);   /* 2, 4 or 8      
 ho_status ho_backbone_features(ho_context *context, const ho_backbone *backbone, ho_tensor *x, bool training,
                                ho_tensor **features);
 
-/* Pixels as the network wants them: (v / 255 - mean) / std per channel, with ImageNet's constants (REFERENCE 7.2). n
- * pixels of 3 bytes. */
+/* Pixels as the network wants them: (v / 255 - mean) / std per channel, with ImageNet's constants as torchvision uses
+ * them. n pixels of 3 bytes. */
 void ho_normalise_pixels(const uint8_t *pixels, int64_t n, float *normalised);
 
 #ifdef __cplusplus

@@ -1,8 +1,9 @@
-/* A small DeepLabV3 (Chen et al. 2017; REFERENCE 7.1): the residual backbone, atrous spatial pyramid pooling, a 3x3
- * head and a 1x1 classifier, logits scaled up bilinearly to the input. A = 2C channels in the head. Tensors carry
- * torchvision's names: "backbone.layer1.0.conv1.weight" ..., "classifier.0.convs.I.0.weight" (I = 0: 1x1; 1, 2, 3:
- * dilated 3x3), "classifier.0.convs.4.1.weight" (image pooling), "classifier.0.project.0.weight",
- * "classifier.1.weight", "classifier.4.weight|bias", and their batch norms.
+/* A small DeepLabV3 (Chen et al. 2017, "Rethinking atrous convolution for semantic image segmentation"; as
+ * torchvision's deeplabv3): the residual backbone, atrous spatial pyramid pooling, a 3x3 head and a 1x1 classifier,
+ * logits scaled up bilinearly to the input. A = 2C channels in the head. Tensors carry torchvision's names:
+ * "backbone.layer1.0.conv1.weight" ..., "classifier.0.convs.I.0.weight" (I = 0: 1x1; 1, 2, 3: dilated 3x3),
+ * "classifier.0.convs.4.1.weight" (image pooling), "classifier.0.project.0.weight", "classifier.1.weight",
+ * "classifier.4.weight|bias", and their batch norms.
  *
  * The published rates 12, 24, 36 belong to maps of 64 pixels (512 at output stride 8). They are scaled with the map's
  * shorter side M: rate_i = max(1, round(12 i M / 64)). */

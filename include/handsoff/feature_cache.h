@@ -1,5 +1,6 @@
 /* Style-block maps of the labelled images at their own resolutions, in half precision on the device: what the label
- * head learns from. The hypercolumn of a pixel is interpolated when a batch asks for it (REFERENCE 5.7). */
+ * head learns from. The hypercolumn of a pixel is interpolated when a batch asks for it, in place of the
+ * table of all pixels that austinxu87/handsoff keeps (train_label_generator.py). */
 #ifndef HANDSOFF_FEATURE_CACHE_H
 #define HANDSOFF_FEATURE_CACHE_H
 

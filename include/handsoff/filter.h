@@ -1,4 +1,5 @@
-/* Which generated images the uncertainty removes (REFERENCE 6.4). */
+/* Which generated images the uncertainty removes. The rule of the released code: austinxu87/handsoff,
+ * train_deeplab.py. */
 #ifndef HANDSOFF_FILTER_H
 #define HANDSOFF_FILTER_H
 

@@ -1,5 +1,7 @@
 /* StyleGAN2 training: the non-saturating logistic loss, lazy R1, style mixing, moving average, adaptive augmentation
- * (Karras et al. 2020a, 2020b; REFERENCE 2.2 to 2.4). A step is a function of the state alone, and every random draw of
+ * (Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", and "Training generative adversarial
+ * networks with limited data"; as stylegan2-ada-pytorch, training/loss.py and training/training_loop.py; R1: Mescheder
+ * et al. 2018). A step is a function of the state alone, and every random draw of
  * (seed, iteration), so that a trainer restored from its checkpoint goes on to the same bits. */
 #ifndef HANDSOFF_GAN_TRAINER_H
 #define HANDSOFF_GAN_TRAINER_H

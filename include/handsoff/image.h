@@ -30,7 +30,8 @@ ho_status ho_image_write_png(const char *path, const ho_image *image);
 /* Antialiased resize (area-scaled triangle filter, as Pillow's BILINEAR). */
 ho_status ho_image_resize(const ho_image *from, int width, int height, ho_image *to);
 
-/* float (H, W, 3) in [-1, 1] <-> 8 bits: v = trunc(127.5 x + 128) clamped to 0..255 (REFERENCE 1.5); x = v / 127.5 - 1.
+/* float (H, W, 3) in [-1, 1] <-> 8 bits: v = trunc(127.5 x + 128) clamped to 0..255, as stylegan2-ada-pytorch's
+ * generate.py; x = v / 127.5 - 1.
  */
 void ho_floats_to_bytes(const float *from, int64_t n, uint8_t *to);
 void ho_bytes_to_floats(const uint8_t *from, int64_t n, float *to);

@@ -1,6 +1,7 @@
-/* The label head: an ensemble of pixel classifiers on style-block maps (DESIGN 5; REFERENCE 5.4, 6.2). Each member is
- * Linear(C, h1) -> ReLU -> batch norm -> Linear(h1, h2) -> ReLU -> batch norm -> Linear(h2, K), C the channels of all
- * used style blocks. Letters: M members, B pixels of a batch, K classes, H W label pixels.
+/* The label head: an ensemble of pixel classifiers on style-block maps (Zhang et al. 2021, "DatasetGAN"; Xu et al.
+ * 2023, "HandsOff"; austinxu87/handsoff, train_label_generator.py and generate_data.py). Each member is Linear(C, h1)
+ * -> ReLU -> batch norm -> Linear(h1, h2) -> ReLU -> batch norm -> Linear(h2, K), C the channels of all used style
+ * blocks. Letters: M members, B pixels of a batch, K classes, H W label pixels.
  *
  * Tensors carry PyTorch's names, the members stacked along the first dimension: "layers.0.weight" (M h1, C),
  * "layers.0.bias" (M h1), "layers.2.weight|bias|running_mean|running_var" (M h1), "layers.3.weight" (M h2, h1),
@@ -30,7 +31,7 @@ typedef struct {
 int64_t ho_label_head_channels(const ho_label_head_shape *shape); /* C */
 
 typedef struct ho_label_head ho_label_head;
-/* Weights N(0, 0.02), biases 0, batch norm weight 1 and bias 0 (REFERENCE 5.4); every member draws its own. */
+/* Weights N(0, 0.02), biases 0, batch norm weight 1 and bias 0, as in the original; every member draws its own. */
 ho_status ho_label_head_create(ho_device *device, const ho_label_head_shape *shape, uint64_t seed,
                                ho_label_head **head);
 ho_status ho_label_head_load(ho_device *device, const char *path, ho_label_head **head);

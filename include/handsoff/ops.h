@@ -66,7 +66,9 @@ ho_status ho_nhwc_to_nchw(ho_context *context, ho_tensor *x, ho_tensor **y);
 /* z / sqrt(mean_i z_i^2 + 1e-8) per row of (N, D). */
 ho_status ho_normalize_z(ho_context *context, ho_tensor *z, ho_tensor **y);
 
-/* Modulated convolution with shared weights (DESIGN 5, REFERENCE 1.3, 1.4): x (N,H,W,I), style s (N,I), w (O,k,k,I).
+/* Modulated convolution with shared weights (Karras et al. 2020, "Analyzing and improving the image quality of
+ * StyleGAN", equations 1 and 3, with the scaling moved to input and output as in stylegan2-ada-pytorch,
+ * training/networks.py: modulated_conv2d): x (N,H,W,I), style s (N,I), w (O,k,k,I).
  *   y[n,o] = gain * act( d[n,o] * conv(x[n] * s[n], w)[o] + strength * noise[h,w] + b[o] ),
  *   d[n,o] = rsqrt( sum_{i,k,k} (s[n,i] w[o,k,k,i])^2 + 1e-8 ), or w_gain when not demodulated.
  * up: the convolution is transposed with stride 2, followed by the FIR [1,3,3,1] (x) [1,3,3,1] / 16: output
@@ -89,7 +91,7 @@ typedef struct {
     int64_t up, down, before, after;
     double gain;
 } ho_fir_options;
-#define HO_FIR_UP2   ((ho_fir_options){2, 1, 2, 1, 4.0}) /* RGB skip of the generator, REFERENCE 1.5 */
+#define HO_FIR_UP2   ((ho_fir_options){2, 1, 2, 1, 4.0}) /* RGB skip of the generator */
 #define HO_FIR_DOWN2 ((ho_fir_options){1, 2, 1, 1, 1.0}) /* skip of the discriminator, before its 1x1 convolution */
 ho_status ho_fir(ho_context *context, ho_tensor *x, const ho_fir_options *options, ho_tensor **y);
 
@@ -100,15 +102,18 @@ ho_status ho_mix_rows(ho_context *context, ho_tensor *a, ho_tensor *b, const int
 /* y[n, :] = x for n in 0..N-1, x any shape: the learned constant for a batch. y has shape (N, dims of x). */
 ho_status ho_broadcast_batch(ho_context *context, ho_tensor *x, int64_t N, ho_tensor **y);
 
-/* Minibatch standard deviation (REFERENCE 2.1): x (N,H,W,C) -> y (N,H,W,C+1). Group members are n, n + N/G, ...; N must
- * be a multiple of the group size G = min(group, N). And its tangent: y_dot from (x, x_dot), gradients to both. */
+/* Minibatch standard deviation (Karras et al. 2018, "Progressive growing of GANs", section 3; grouped as in
+ * stylegan2-ada-pytorch, training/networks.py: MinibatchStdLayer).
+ * x (N,H,W,C) -> y (N,H,W,C+1). Group members are n, n + N/G, ...; N must be a multiple of the group size
+ * G = min(group, N). And its tangent: y_dot from (x, x_dot), gradients to both. */
 ho_status ho_minibatch_std(ho_context *context, ho_tensor *x, int64_t group, ho_tensor **y);
 ho_status ho_minibatch_std_tangent(ho_context *context, ho_tensor *x, ho_tensor *x_dot, int64_t group,
                                    ho_tensor **y_dot);
 
 /* ---- resampling and pooling (src/ops/resample.c, pool.c) --------------------------------------------------------- */
 
-/* Bilinear, align_corners false (REFERENCE 5.1), any size to any size (no antialiasing). */
+/* Bilinear, pixel centres at .5 (torch.nn.functional.interpolate with align_corners=False), any size to any size (no
+ * antialiasing). */
 ho_status ho_resize_bilinear(ho_context *context, ho_tensor *x, int64_t H, int64_t W, ho_tensor **y);
 /* k x k means, stride k; H and W must be multiples of k. */
 ho_status ho_avg_pool(ho_context *context, ho_tensor *x, int64_t k, ho_tensor **y);
@@ -148,9 +153,9 @@ ho_status ho_cross_entropy(ho_context *context, ho_tensor *logits, const uint8_t
 
 /* ---- LPIPS (src/ops/lpips_tap.c) --------------------------------------------------------------------------------- */
 
-/* One tap of LPIPS (REFERENCE 3.1, 3.2): d[n] = mean over pixels of sum_c w[c] (u(f0)_c - u(f1)_c)^2, with
- * u(f) = f / (||f|| + 1e-10) over channels. f0, f1 (N,H,W,C); w (C) or NULL for unit weights. Result (N). Gradients to
- * f0 and f1; a pixel of zero norm gives zero gradient. */
+/* One tap of LPIPS (Zhang et al. 2018, equation 1; richzhang/PerceptualSimilarity, lpips/lpips.py): d[n] = mean over
+ * pixels of sum_c w[c] (u(f0)_c - u(f1)_c)^2, with u(f) = f / (||f|| + 1e-10) over channels. f0, f1 (N,H,W,C); w (C) or
+ * NULL for unit weights. Result (N). Gradients to f0 and f1; a pixel of zero norm gives zero gradient. */
 ho_status ho_lpips_tap(ho_context *context, ho_tensor *f0, ho_tensor *f1, ho_tensor *w, ho_tensor **d);
 
 #ifdef __cplusplus

@@ -1,4 +1,5 @@
-/* LPIPS (Zhang et al. 2018) over the convolutional part of VGG16, AlexNet or SqueezeNet 1.1; REFERENCE 3.
+/* LPIPS (Zhang et al. 2018, "The unreasonable effectiveness of deep features as a perceptual metric", equation 1;
+ * richzhang/PerceptualSimilarity, lpips/lpips.py) over the convolutional part of VGG16, AlexNet or SqueezeNet 1.1.
  *
  * Weights file (HDF5), attributes: topology "vgg16" | "alexnet" | "squeezenet1_1"; bgr 0/1; pool_ceil 0/1: max pools
  * round their size up. Data sets shift (3), scale (3), f32: x in [-1, 1] becomes (x - shift) / scale per channel, in
@@ -31,7 +32,7 @@ const char *ho_perceptual_topology(const ho_perceptual *net);
  * that any size can be compared. */
 ho_status ho_perceptual_fit(ho_context *context, const ho_perceptual *net, ho_tensor *image, ho_tensor **fitted);
 /* image (N,H,W,3) in [-1,1], H and W at least 16 (vgg16), 63 (alexnet), 17 (squeezenet1_1) -> taps after the ReLUs of
- * REFERENCE 3.1. The network is frozen: gradients flow to the image only. */
+ * lpips/pretrained_networks.py. The network is frozen: gradients flow to the image only. */
 ho_status ho_perceptual_features(ho_context *context, ho_perceptual *net, ho_tensor *image, ho_taps *taps);
 /* Distance per sample (N): the sum of the taps. The target's taps may come from an earlier, unrecorded call. */
 ho_status ho_perceptual_distance(ho_context *context, ho_perceptual *net, const ho_taps *a, const ho_taps *b,

@@ -31,7 +31,8 @@ void ho_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_t *order);
 ho_status ho_fill_normal(ho_context *context, ho_tensor *tensor, uint64_t seed, uint64_t stream, uint64_t first,
                          double mean, double std);
 
-/* numpy.random.RandomState(seed).randn: MT19937 and the polar method (REFERENCE A.3). */
+/* numpy.random.RandomState(seed).randn: MT19937 (Matsumoto & Nishimura 1998) and
+ * Marsaglia's polar method, as NumPy's legacy-distributions.c. */
 typedef struct {
     uint32_t state[624];
     int position;

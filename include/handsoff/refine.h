@@ -1,4 +1,5 @@
-/* Latent refinement (REFERENCE 4.4): W+ of given images by Adam through the frozen generator, many images at a time.
+/* Latent refinement (austinxu87/handsoff, optimize_latents.py and utils/model_utils.py; the step sizes are those of
+ * stylegan2-ada-pytorch, projector.py): W+ of given images by Adam through the frozen generator, many images at a time.
  * Nothing couples the images of a batch: losses are summed over them and Adam works element by element. */
 #ifndef HANDSOFF_REFINE_H
 #define HANDSOFF_REFINE_H
@@ -36,10 +37,10 @@ typedef struct {
 typedef bool (*ho_refine_progress)(void *user, int64_t step, double loss);
 
 /* Loss per image: lpips * LPIPS + mse * MSE + latent * mean((w - w_init)^2). Of all iterates the one with the lowest
- * lpips * LPIPS + mse * MSE is kept for each image: the distance to the start steers, but does not judge (REFERENCE
- * 4.4, 6). Noise: the stored planes. The generator must be frozen (ho_params_set_trainable). Images smaller than
- * the network takes are compared at a multiple of their size (ho_perceptual_fit). HO_ENUMERIC when the loss of a start
- * is not finite. progress may be NULL. */
+ * lpips * LPIPS + mse * MSE is kept for each image: the distance to the start steers, but does not judge, as
+ * in the original. Noise: the stored planes. The generator must be frozen (ho_params_set_trainable). Images smaller
+ * than the network takes are compared at a multiple of their size (ho_perceptual_fit). HO_ENUMERIC when the loss of a
+ * start is not finite. progress may be NULL. */
 ho_status ho_refine(ho_device *device, ho_generator *generator, ho_perceptual *net, const ho_refine_options *options,
                     int64_t N, const ho_refine_job *job, ho_refine_progress progress, void *user);
 

@@ -1,5 +1,5 @@
-/* How well predicted classes agree with the truth (REFERENCE 7.3): intersections and unions are summed over all images,
- * IoU_k = I_k / (U_k + 1e-8). */
+/* How well predicted classes agree with the truth, as austinxu87/handsoff measures it (test_deeplab.py): intersections
+ * and unions are summed over all images, IoU_k = I_k / (U_k + 1e-8). */
 #ifndef HANDSOFF_SEGMENTATION_METRICS_H
 #define HANDSOFF_SEGMENTATION_METRICS_H
 

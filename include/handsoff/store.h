@@ -1,4 +1,4 @@
-/* HDF5 files: what every artefact of a run is (DESIGN 2). A store being written lives under a temporary name and gets
+/* HDF5 files: what every artefact of a run is. A store being written lives under a temporary name and gets
  * its own name only when whole: ho_store_commit flushes, syncs and renames; ho_store_close without commit removes it.
  * Messages name file and data set, what was found and what would be right. */
 #ifndef HANDSOFF_STORE_H

@@ -1,4 +1,5 @@
-/* StyleGAN2 (Karras et al. 2020): generator (mapping and synthesis) and residual discriminator; REFERENCE 1 and 2.1.
+/* StyleGAN2 (Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN"; as stylegan2-ada-pytorch,
+ * training/networks.py): generator (mapping and synthesis) and residual discriminator.
  * Parameter names and file shapes are those of stylegan2-ada-pytorch ("mapping.fc0.weight",
  * "synthesis.b4.conv1.weight", "b64.conv0.weight" ...). */
 #ifndef HANDSOFF_STYLEGAN2_H
@@ -16,7 +17,7 @@ extern "C" {
 #endif
 
 typedef struct {
-    int64_t height, width; /* height a power of two, 8..1024; width == height or height / 2 (REFERENCE 1.10) */
+    int64_t height, width; /* height a power of two, 8..1024; width == height or height / 2, as StyleGAN-Human */
     int64_t z_dim, w_dim;
     int64_t channel_base, channel_max; /* channels(r) = min(channel_base / r, channel_max), r by height */
     int64_t mapping_layers;
@@ -52,7 +53,8 @@ ho_status ho_generator_truncate(ho_context *context, ho_generator *generator, ho
 /* w_avg as a host array of w_dim. */
 ho_status ho_generator_w_avg(ho_generator *generator, float *w_avg);
 
-/* The style-block outputs of REFERENCE 1.7: L maps, [0] the constant, [1] the 4x4 convolution, then two a resolution.
+/* The style-block outputs that austinxu87/handsoff builds hypercolumns from
+ * (stylegan2_pytorch.py, g_synthesis): L maps, [0] the constant, [1] the 4x4 convolution, then two a resolution.
  */
 enum { HO_MAX_STYLE_BLOCKS = 18 };
 typedef struct {
@@ -75,7 +77,7 @@ ho_status ho_discriminator_create(ho_device *device, const ho_stylegan2_shape *s
 void ho_discriminator_free(ho_discriminator *discriminator);
 ho_params *ho_discriminator_params(ho_discriminator *discriminator);
 /* image (N, H, W, 3) -> logits (N, 1). With image_dot (same shape) also the tangent: the derivative of the logits along
- * image_dot, whose reverse pass gives the exact R1 gradient (REFERENCE 2.2). image_dot and logits_dot may be NULL. */
+ * image_dot, whose reverse pass gives the exact R1 gradient (src/nn/gan_r1.c). image_dot and logits_dot may be NULL. */
 ho_status ho_discriminator_forward(ho_context *context, ho_discriminator *discriminator, ho_tensor *image,
                                    ho_tensor *image_dot, ho_tensor **logits, ho_tensor **logits_dot);
 

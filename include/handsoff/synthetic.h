@@ -56,9 +56,9 @@ typedef struct {
 } ho_synthetic_buffers;
 ho_status ho_synthetic_samples(ho_synthetic_file *file, int64_t first, int64_t n, const ho_synthetic_buffers *buffers);
 
-/* The folder of REFERENCE 6.3, all samples: K.png, label_K.png (8-bit, one channel), K.npy (float32 JS map) and
- * N_0.pickle: a list of dicts latent (float64 (1, z_dim)), uncertrainty_score (this spelling), image_name,
- * image_label_name, js_name, paths under `folder`. The pickle is written last.
+/* The folder that austinxu87/handsoff writes (generate_data.py), all samples: K.png, label_K.png (8-bit, one channel),
+ * K.npy (float32 JS map) and N_0.pickle: a list of dicts latent (float64 (1, z_dim)), uncertrainty_score (this
+ * spelling), image_name, image_label_name, js_name, paths under `folder`. The pickle is written last.
  *
  * Samples below `first` stand already, from an export of the same set that was stopped. `step` (or NULL) is called
  * after each image with the number of images that stand, and while the pickle is written with all of them; a status

@@ -1,6 +1,7 @@
 /* handsoff synth --weights G.h5 --seeds 0-3,7 [--trunc 0.7] [--noise const|none] --out DIR
  *
- * As the official generator: z = RandomState(seed).randn (REFERENCE A.3), w truncated towards w_avg, constant noise. */
+ * As the official generator: z = RandomState(seed).randn (stylegan2-ada-pytorch, generate.py), w truncated towards
+ * w_avg, constant noise. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* The generated set as the released code writes it: PNG files, .npy maps and a pickle with the list (REFERENCE 6.3). */
+/* The generated set as the released code writes it: PNG files, .npy maps and a pickle with the list
+ * (austinxu87/handsoff, generate_data.py). */
 #include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
-/* R1 without a tape of tapes (REFERENCE 2.2): with g = grad_x s and s = sum of the logits, the gradient of ||g||^2 / 2
- * in the weights is that of the directional derivative of s along the fixed vector g. So: one reverse pass for g, then
- * a forward pass that carries the tangent g through augmentation and discriminator, and one reverse pass from the
- * tangent. */
+/* R1 (Mescheder et al. 2018) without a tape of tapes: with g = grad_x s and s = sum of the logits, the gradient of
+ * ||g||^2 / 2 in the weights is that of the directional derivative of s along the fixed vector g. So: one reverse pass
+ * for g, then a forward pass that carries the tangent g through augmentation and discriminator, and one reverse pass
+ * from the tangent. */
 #include "handsoff/gan_trainer.h"
 
 static ho_status load(ho_context *context, const ho_gan_r1_args *args, ho_tensor **x) {

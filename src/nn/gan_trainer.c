@@ -140,7 +140,8 @@ static ho_status phase_g(ho_gan_trainer *t, double *loss) {
     return ho_adam_step(t->adam_g, &adam, 1.0);
 }
 
-/* Adam for a network with a regulariser every k-th step: as if the two were one step (REFERENCE 2.2). */
+/* Adam for a network with a regulariser every k-th step: as if the two were one step (lazy
+ * regularisation: Karras et al. 2020, appendix B; stylegan2-ada-pytorch, training/training_loop.py). */
 static ho_status step_d(ho_gan_trainer *t) {
     const ho_gan_options *o = &t->options;
     const double k = (double)o->r1_interval, c = o->r1_gamma > 0.0 ? k / (k + 1.0) : 1.0;

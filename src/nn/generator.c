@@ -1,4 +1,4 @@
-/* StyleGAN2 generator: its parameters, named as in stylegan2-ada-pytorch (REFERENCE 1.8), and its file. */
+/* StyleGAN2 generator: its parameters, named as in stylegan2-ada-pytorch, and its file. */
 #include "stylegan2_parts.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
-/* Labels of whole images: the commuted evaluation of DESIGN 5 (mathematics in kernels/head.cu).
+/* Labels of whole images: the first layer commutes with the resampling of features (mathematics in
+ * kernels/head.cu).
  *
  * Blocks of one resolution share a level. A level whose products G (h, w, M h1) are small is multiplied once an image;
  * a large one strip by strip, for the rows that the strip's labels need. Within a strip, tiles of pixels go through the

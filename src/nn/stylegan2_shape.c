@@ -1,4 +1,4 @@
-/* Sizes of the StyleGAN2 networks (REFERENCE 1.2, 1.7, 1.10). */
+/* Sizes of the StyleGAN2 networks (stylegan2-ada-pytorch, training/networks.py; height / 2 wide: StyleGAN-Human). */
 #include "stylegan2_parts.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
-/* StyleGAN2 generator: mapping and synthesis (REFERENCE 1.1 to 1.7).
+/* StyleGAN2 generator: mapping and synthesis (stylegan2-ada-pytorch, training/networks.py: MappingNetwork,
+ * SynthesisNetwork).
  *
  * The style of the convolution l comes from row l of w_plus; the toRGB layer of the block k from row 2 k + 1, which is
  * also the row of the next block's first convolution. */

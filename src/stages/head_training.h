@@ -1,4 +1,5 @@
-/* Training of a label head on cached features: REFERENCE 5.3 to 5.5, with a stopping rule on held-out pixels. */
+/* Training of a label head on cached features as austinxu87/handsoff does it (train_label_generator.py), with a
+ * stopping rule on held-out pixels. */
 #ifndef HANDSOFF_STAGES_HEAD_TRAINING_H
 #define HANDSOFF_STAGES_HEAD_TRAINING_H
 

@@ -1,4 +1,5 @@
-/* invert: latents of the labelled training images, by the encoder's guess and refinement (REFERENCE 4.4) -> latents.h5:
+/* invert: latents of the labelled training images, by the encoder's guess and refinement (handsoff/refine.h) ->
+ * latents.h5:
  *
  *   w_plus, w_init (n, L, D) f32     refined, and where refinement started
  *   index          (n)       i64     row of the image in dataset.h5 /train

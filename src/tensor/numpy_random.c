@@ -1,4 +1,4 @@
-/* NumPy's legacy RandomState: MT19937 (Matsumoto & Nishimura 1998) and the polar method; REFERENCE A.3. The official
+/* NumPy's legacy RandomState: MT19937 (Matsumoto & Nishimura 1998) and Marsaglia's polar method. The official
  * StyleGAN2 tools draw z this way, so that the same seed gives the same image. */
 #include "handsoff/random.h"
 

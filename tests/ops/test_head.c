@@ -111,7 +111,7 @@ static double mix(const float *map, const int64_t size[3], int64_t n, double y, 
 #undef AT
 }
 
-/* The hypercolumn of one pixel, REFERENCE 5.1; returns its length. */
+/* The hypercolumn of one pixel (bilinear, pixel centres at .5); returns its length. */
 static int64_t hypercolumn(const fixture *f, int64_t n, int64_t h, int64_t w, double *x) {
     int64_t length = 0;
     for (int l = 0; l < f->c->n_blocks; ++l) {
@@ -233,7 +233,7 @@ static void whole_images_agree_with_the_definition(void **state) {
     }
 }
 
-/* REFERENCE A.4: members with the logits (2, 0, 0) and (0, 1, 0). */
+/* Members with the logits (2, 0, 0) and (0, 1, 0). */
 static void divergence_of_the_published_logits(void **state) {
     (void)state;
     static const float LOGITS[6] = {2, 0, 0, 0, 1, 0}, BIAS[6] = {0};

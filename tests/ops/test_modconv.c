@@ -1,4 +1,5 @@
-/* Modulated convolution against its definition: a weight tensor for each sample (REFERENCE 1.3, 1.4). */
+/* Modulated convolution against its definition: a weight tensor for each sample (Karras et al. 2020,
+ * equations 1 and 3). */
 #include "gradcheck.h"
 
 #include <math.h>

@@ -53,7 +53,7 @@ static void test_resize(void **state) {
     gc_run("resize", CASES, CHECK_LEN(CASES));
 }
 
-/* REFERENCE A.4: the row 1, 2, 4, twice as wide. */
+/* The row 1, 2, 4, twice as wide. */
 static void test_published_row(void **state) {
     (void)state;
     static const double WANT[6] = {1.0, 1.25, 1.75, 2.5, 3.5, 4.0};

@@ -157,7 +157,7 @@ static void fir(void **state) {
     gc_run("fir", cases, CHECK_LEN(cases));
 }
 
-/* REFERENCE A.4: what one pixel becomes, twice as large: the first row of the filter times the gain 4, and its sum. */
+/* What one pixel becomes, twice as large: the first row of the filter times the gain 4, and its sum. */
 static void published_filter(void **state) {
     (void)state;
     static const float X[9] = {0, 0, 0, 0, 1, 0, 0, 0, 0};

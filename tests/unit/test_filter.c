@@ -22,7 +22,7 @@ static void none_and_highest(void **state) {
     keeps(HO_FILTER_HIGHEST, 0.8, score, 5, 1, (const int64_t[]){1});           /* of equal scores the first stays */
 }
 
-/* 10,000 images, a tenth: the released code keeps positions 30 .. 9029 of the sorted list (REFERENCE 6.4). */
+/* 10,000 images, a tenth: the released code keeps positions 30 .. 9029 of the sorted list. */
 static void handsoff_slice(void **state) {
     (void)state;
     enum { N = 10000 };
