@@ -83,7 +83,7 @@ typedef struct ho_adam ho_adam;
 ho_status ho_adam_create(ho_params *params, ho_adam **adam); /* borrows params */
 void ho_adam_free(ho_adam *adam);
 /* One update from the gradients (a tensor without a gradient counts as zero), which are scaled by grad_scale first;
- * NaN becomes 0 and +-inf +-1e5 (REFERENCE 2.2). Clears the gradients. */
+ * NaN becomes 0 and +-inf +-1e5, as in stylegan2-ada-pytorch (training/training_loop.py). Clears the gradients. */
 ho_status ho_adam_step(ho_adam *adam, const ho_adam_options *options, double grad_scale);
 /* State for checkpoints: step count and the two moment blocks in host floats (count as ho_params_values). */
 int64_t ho_adam_steps(const ho_adam *adam);

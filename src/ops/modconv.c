@@ -1,4 +1,4 @@
-/* Modulated convolution with shared weights (DESIGN 5): scale, convolve the whole batch at once, scale back. The
+/* Modulated convolution with shared weights: scale, convolve the whole batch at once, scale back. The
  * mathematics of the passes around the convolution is in kernels/modconv.cu and kernels/epilogue.cu. Where the target
  * fuses the shape (never when up-sampling), forward and both convolutions of the backward are one call each. */
 #include "handsoff/ops.h"
