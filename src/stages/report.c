@@ -1,6 +1,7 @@
 /* report: what the run holds, as pictures and one page in runs/NAME/report/. A piece that is missing is left out, with
- * a line that says which and why. report/record.h5 tells what the report was made from: the files that it read, and
- * /metrics: inversion and results of metrics.json (its stage times change with every stage, this one too). */
+ * a line that says which and why; where a file is damaged, the stage makes the rest and fails. report/record.h5 tells
+ * what the report was made from: the files that it read, and /metrics: inversion and results of metrics.json (its stage
+ * times change with every stage, this one too). */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,29 @@ void ho_report_leave_out(ho_report *report, const char *file, const char *why) {
         char *text = report->missing[report->n_missing++];
         (void)snprintf(text, sizeof report->missing[0], "%.80s: %.230s", file, why);
     }
+}
+
+void ho_report_damaged(ho_report *report, const char *file, const char *why) {
+    ho_report_leave_out(report, file, why);
+    if (report->n_damaged++ == 0) {
+        (void)snprintf(report->damaged, sizeof report->damaged, "%.80s left out: %.400s", file, why);
+    }
+}
+
+bool ho_report_has(ho_report *report, const char *file, const char *path) {
+    if (ho_run_need(report->run, path) == HO_OK) {
+        return true;
+    }
+    ho_report_leave_out(report, file, ho_error());
+    return false;
+}
+
+bool ho_report_has_dataset(ho_report *report, const char *file) {
+    if (report->dataset.n_classes > 0) {
+        return true;
+    }
+    ho_report_leave_out(report, file, "dataset.h5 cannot be read");
+    return false;
 }
 
 static int by_text(const void *a, const void *b) {
@@ -192,7 +216,15 @@ static ho_status draw_all(ho_report *report) {
     const int n = ho_config_ints(ho_run_config(report->run), "labelled", &counts);
     const char *path = ho_run_path(report->run, "dataset.h5");
     HO_TRY(ho_run_need(report->run, path));
-    HO_TRY(ho_dataset_read(path, &report->dataset));
+    const ho_status status = ho_dataset_read(path, &report->dataset);
+    if (status == HO_EMEMORY) {
+        return status;
+    }
+    if (status != HO_OK) {
+        ho_report_damaged(report, "dataset.h5", ho_error());
+        ho_dataset_free(&report->dataset);
+        memset(&report->dataset, 0, sizeof report->dataset);
+    }
     HO_TRY(ho_report_reconstructions(report));
     for (int i = 0; i < n; ++i) {
         HO_TRY(ho_report_synthetic(report, counts[i]));
@@ -213,13 +245,22 @@ static void say_paths(const ho_report *report) {
 }
 
 static ho_status make_report(ho_report *report, sources *s) {
-    HO_TRY(load_metrics(report->run, &report->metrics));
+    if (load_metrics(report->run, &report->metrics) != HO_OK) {
+        ho_report_damaged(report, "table of results", ho_error());
+    }
     HO_TRY(find_sources(report->run, s));
     HO_TRY(draw_all(report));
     HO_TRY(ho_report_page(report));
-    HO_TRY(write_record(report, s));
+    if (report->n_damaged == 0) {
+        HO_TRY(write_record(report, s));
+    }
     ho_report_say_results(report);
     say_paths(report);
+    if (report->n_damaged > 0) {
+        (void)unlink(ho_run_path(report->run, "report/record.h5")); /* this report is not to pass as up to date */
+        HO_FAIL(HO_EFORMAT, "%s (%d such line%s above; the rest is made)", report->damaged, report->n_damaged,
+                report->n_damaged == 1 ? "" : "s");
+    }
     return HO_OK;
 }
 
@@ -245,7 +286,9 @@ static ho_status same_metrics(ho_run *run, const char *path, bool *same) {
     char **then = NULL, *now = NULL;
     int n = 0;
     *same = false;
-    HO_TRY(load_metrics(run, &metrics));
+    if (load_metrics(run, &metrics) != HO_OK) {
+        return HO_OK; /* the stage tells of it */
+    }
     now = metrics_text(metrics);
     json_decref(metrics);
     if (ho_store_open(path, &store) == HO_OK && ho_store_read_strings(store, "metrics", &n, &then) == HO_OK) {

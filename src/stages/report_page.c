@@ -33,6 +33,9 @@ static const char *mean_and_spread(const json_t *result, char text[80]) {
 void ho_report_say_results(ho_report *report) {
     const json_t *results = json_object_get(report->metrics, "results"), *result = NULL;
     size_t i = 0;
+    if (report->metrics == NULL) {
+        return; /* told already */
+    }
     if (json_array_size(results) == 0) {
         ho_run_say(report->run, "report: no results yet: run evaluate first");
         return;
@@ -93,7 +96,9 @@ static void put_results(const ho_report *report, FILE *out) {
     size_t i = 0;
     fputs("<h2>Results on the held-out test images</h2>\n", out);
     if (json_array_size(results) == 0) {
-        fputs("<p>None yet: run evaluate first.</p>\n", out);
+        fputs(report->metrics == NULL ? "<p>metrics.json cannot be read.</p>\n"
+                                      : "<p>None yet: run evaluate first.</p>\n",
+              out);
         return;
     }
     fputs("<p>Intersection over union: mean and standard deviation over the seeds; then the mean over the classes that "

@@ -15,8 +15,10 @@ enum { HO_REPORT_PICTURES = 64, HO_REPORT_WIDTH = 1600 };
 /* What the stage has done so far. */
 typedef struct {
     ho_run *run;
-    ho_dataset dataset; /* n_classes 0: there is no dataset.h5 */
-    json_t *metrics;    /* metrics.json, or an empty object    */
+    ho_dataset dataset; /* n_classes 0: cannot be read */
+    json_t *metrics;    /* an empty object without metrics.json, NULL: cannot be read */
+    int n_damaged;
+    char damaged[512]; /* the first of them and why */
     int n_pictures, n_missing;
     struct {
         char file[80], title[160];
@@ -28,6 +30,12 @@ typedef struct {
 ho_status ho_report_add(ho_report *report, const char *file, const char *title, ho_image *image);
 /* Notes, and says, that a picture is left out and why. */
 void ho_report_leave_out(ho_report *report, const char *file, const char *why);
+/* The same, where the cause is a file that cannot be read: the stage makes the rest and fails. */
+void ho_report_damaged(ho_report *report, const char *file, const char *why);
+/* True when the file of the run is there; else `file` is left out, with the stage that makes it. */
+bool ho_report_has(ho_report *report, const char *file, const char *path);
+/* True when dataset.h5 could be read; else `file` is left out. */
+bool ho_report_has_dataset(ho_report *report, const char *file);
 
 /* Files of runs/NAME/FOLDER whose names begin and end so, in name order, as one malloc'd block; *n may be 0. */
 ho_status ho_report_files(ho_run *run, const char *folder, const char *begin, const char *end, int *n, char ***names);
@@ -69,8 +77,8 @@ void ho_sheet_classes(ho_sheet *sheet, const ho_dataset *dataset, bool ignored);
 /* Class colours; with an image, 70 % colour and 30 % image. label (n) classes, 255 = ignored. */
 void ho_sheet_colours(const ho_dataset *dataset, int64_t n, const uint8_t *label, const uint8_t *image, uint8_t *rgb);
 
-/* What a picture ends with: with status HO_OK the sheet is drawn and added, else `file` is left out with the text of
- * the last failure. Frees the sheet. Fails only when the picture cannot be made (memory) or written. */
+/* What a picture ends with: with status HO_OK the sheet is drawn and added, else `file` is left out as damaged, with
+ * the text of the last failure. Frees the sheet. Fails only when the picture cannot be made (memory) or written. */
 ho_status ho_report_finish_sheet(ho_report *report, const char *file, ho_status status, ho_sheet *sheet);
 
 /* ---- pictures; each says what it leaves out (report_pictures.c, report_predictions.c, report_curves.c) */

@@ -148,8 +148,10 @@ ho_status ho_report_reconstructions(ho_report *report) {
     ho_sheet sheet = {.n_items = 0};
     ho_store *store = NULL;
     const char *path = ho_run_path(report->run, "latents.h5");
-    ho_status status = ho_run_need(report->run, path);
-    status = status == HO_OK ? ho_store_open(path, &store) : status;
+    if (!ho_report_has(report, "reconstructions.png", path)) {
+        return HO_OK;
+    }
+    ho_status status = ho_store_open(path, &store);
     status = status == HO_OK ? read_inversions(store, &v) : status;
     status = status == HO_OK ? fill_reconstructions(&v, &sheet) : status;
     ho_store_close(store);
@@ -248,8 +250,10 @@ ho_status ho_report_synthetic(ho_report *report, int64_t count) {
     ho_synthetic_file *file = NULL;
     const char *path = ho_run_path(report->run, "synthetic_%lld.h5", (long long)count);
     (void)snprintf(name, sizeof name, "synthetic_%lld.png", (long long)count);
-    ho_status status = ho_run_need(report->run, path);
-    status = status == HO_OK ? ho_synthetic_open(path, &file) : status;
+    if (!ho_report_has(report, name, path) || !ho_report_has_dataset(report, name)) {
+        return HO_OK;
+    }
+    ho_status status = ho_synthetic_open(path, &file);
     status = status == HO_OK ? fill_synthetic(report, file, count, &sheet) : status;
     if (status == HO_OK) {
         const ho_synthetic_info *info = ho_synthetic_info_of(file);
@@ -295,7 +299,7 @@ ho_status ho_report_gan_samples(ho_report *report) {
                            thousands_of(names[n - 1]));
             status = ho_report_add(report, "gan_samples.png", title, &grid);
         } else {
-            ho_report_leave_out(report, "gan_samples.png", ho_error());
+            ho_report_damaged(report, "gan_samples.png", ho_error());
             status = HO_OK;
         }
     }

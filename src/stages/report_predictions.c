@@ -77,6 +77,15 @@ static ho_status fill_method(ho_report *report, const char *path, int panel, con
     return status;
 }
 
+/* What can be opened may still be damaged within: that costs the whole picture. */
+static ho_status look_at(const char *path, const ho_split *test) {
+    ho_store *store = NULL;
+    HO_TRY(ho_store_open(path, &store));
+    const ho_status status = check_predictions(store, test);
+    ho_store_close(store);
+    return status;
+}
+
 /* Which methods have predictions; says so of the others. */
 static int find_methods(ho_report *report, int64_t count, int found[N_METHODS], const char *paths[N_METHODS]) {
     int n = 0;
@@ -86,14 +95,16 @@ static int find_methods(ho_report *report, int64_t count, int found[N_METHODS], 
         if (m == TRANSFER && *ho_config_text(ho_run_config(report->run), "transfer.weights") == '\0') {
             continue; /* switched off */
         }
-        if (access(path, R_OK) == 0) {
-            paths[n] = path;
-            found[n++] = m;
-        } else {
-            char what[100], why[300];
-            (void)snprintf(what, sizeof what, "%s in predictions_%lld.png", METHODS[m].name, (long long)count);
+        char what[100], why[300];
+        (void)snprintf(what, sizeof what, "%s in predictions_%lld.png", METHODS[m].name, (long long)count);
+        if (access(path, R_OK) != 0) {
             (void)snprintf(why, sizeof why, "%.200s is missing: run evaluate first", path);
             ho_report_leave_out(report, what, why);
+        } else if (look_at(path, &report->dataset.test) != HO_OK) {
+            ho_report_damaged(report, what, ho_error());
+        } else {
+            paths[n] = path;
+            found[n++] = m;
         }
     }
     return n;
@@ -102,9 +113,6 @@ static int find_methods(ho_report *report, int64_t count, int found[N_METHODS], 
 static ho_status fill_predictions(ho_report *report, int64_t count, int n, const int *found, const char *const *paths,
                                   ho_sheet *sheet) {
     const ho_split *test = &report->dataset.test;
-    if (test->n == 0 || test->labels == NULL) {
-        HO_FAIL(HO_EFORMAT, "dataset.h5 has no labelled test images");
-    }
     const int images = test->n < IMAGES ? test->n : IMAGES;
     int64_t rows[IMAGES] = {0};
     for (int i = 0; i < images; ++i) {
@@ -133,6 +141,13 @@ ho_status ho_report_predictions(ho_report *report, int64_t count) {
     const char *paths[N_METHODS];
     ho_sheet sheet = {.n_items = 0};
     (void)snprintf(name, sizeof name, "predictions_%lld.png", (long long)count);
+    if (!ho_report_has_dataset(report, name)) {
+        return HO_OK;
+    }
+    if (report->dataset.test.n == 0 || report->dataset.test.labels == NULL) {
+        ho_report_leave_out(report, name, "dataset.h5 has no labelled test images");
+        return HO_OK;
+    }
     const int n = find_methods(report, count, found, paths);
     if (n == 0) {
         return HO_OK;

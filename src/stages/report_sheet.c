@@ -281,7 +281,7 @@ ho_status ho_report_finish_sheet(ho_report *report, const char *file, ho_status 
         status = ho_sheet_draw(sheet, &page);
         status = status == HO_OK ? ho_report_add(report, file, sheet->title, &page) : status;
     } else if (status != HO_EMEMORY) {
-        ho_report_leave_out(report, file, ho_error());
+        ho_report_damaged(report, file, ho_error());
         status = HO_OK;
     }
     ho_sheet_free(sheet);

@@ -332,18 +332,48 @@ static void what_is_missing_is_left_out(void **state) {
     close_run();
 }
 
-/* A file that is damaged costs its own picture only; a folder that cannot be written stops the stage. */
+static void cut(const char *name) {
+    struct stat about;
+    const char *path = ho_run_path(run, "%s", name);
+    assert_int_equal(stat(path, &about), 0);
+    assert_int_equal(truncate(path, about.st_size / 2), 0);
+}
+
+/* A file that is damaged costs what it holds and the stage's success; all else is made. */
 static void damage_is_told(void **state) {
     (void)state;
+    static const ho_stage *const stages[] = {&HO_STAGE_REPORT, NULL};
+    const struct {
+        const char *file, *lost, *still;
+    } cases[] = {
+        {"latents.h5", "reconstructions.png: ", "src=\"synthetic_16.png\""},
+        {"synthetic_16/shard-00001.h5", "synthetic_16.png: ", "src=\"predictions_16.png\""},
+        {"downstream/predictions_transfer_16.h5", "transfer in predictions_16.png", "src=\"predictions_16.png\""},
+        {"samples/fakes000020.png", "gan_samples.png: ", "src=\"curves_train-gan.png\""},
+        {"metrics.json", "metrics.json cannot be read", "src=\"predictions_16.png\""},
+        {"dataset.h5", "dataset.h5: ", "src=\"curves_train-gan.png\""}};
+    open_run("whole");
+    CHECK_OK(ho_run_stages(run, stages, NULL, false));
+    assert_true(is_current(&HO_STAGE_REPORT));
+    for (int i = 0; i < CHECK_LEN(cases); ++i) { /* the damage adds up */
+        cut(cases[i].file);
+        for (int again = 0; again < 2; ++again) {
+            assert_int_not_equal(ho_run_stages(run, stages, NULL, false), HO_OK);
+            assert_non_null(strstr(ho_error(), i < 4 ? "report: reconstructions.png left out: "
+                                                     : "report: table of results left out: "));
+        }
+        char *page = read_page();
+        if (strstr(page, cases[i].lost) == NULL || strstr(page, cases[i].still) == NULL) {
+            fail_msg("%s: the page lacks '%s' or '%s'", cases[i].file, cases[i].lost, cases[i].still);
+        }
+        free(page);
+    }
+    close_run();
+}
+
+static void a_folder_that_cannot_be_written_stops_it(void **state) {
+    (void)state;
     open_run("part");
-    FILE *file = fopen(ho_run_path(run, "latents.h5"), "w");
-    fputs("no HDF5", file);
-    fclose(file);
-    CHECK_OK(HO_STAGE_REPORT.execute(run));
-    char *page = read_page();
-    assert_non_null(strstr(page, "reconstructions.png: "));
-    assert_non_null(strstr(page, "predictions_16.png"));
-    free(page);
     char command[200];
     snprintf(command, sizeof command, "rm -r %s/runs/part/report && touch %s/runs/part/report", folder, folder);
     assert_int_equal(system(command), 0);
@@ -358,6 +388,7 @@ int main(void) {
         cmocka_unit_test(a_report_is_reproducible),
         cmocka_unit_test(what_is_missing_is_left_out),
         cmocka_unit_test(damage_is_told),
+        cmocka_unit_test(a_folder_that_cannot_be_written_stops_it),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
