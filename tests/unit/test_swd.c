@@ -66,6 +66,28 @@ static void test_tells_sets_apart(void **state) {
     free(a), free(same_law), free(grainy);
 }
 
+/* Two samples of one law are far nearer to one another than samples of two laws, at every scale, and the distance falls
+ * with each step that a set is blended toward the reference. */
+static void test_follows_the_distribution(void **state) {
+    (void)state;
+    enum { N = 256, SIZE = 32, STEPS = 5, COUNT = N * SIZE * SIZE * 3 };
+    uint8_t *reference = images(N, SIZE, 11, 70, 4), *same_law = images(N, SIZE, 12, 70, 4),
+            *other = images(N, SIZE, 13, 25, 60), *blend = malloc(COUNT);
+    const ho_swd_result near_ = compare(N, SIZE, reference, same_law), far_ = compare(N, SIZE, reference, other);
+    assert_true(far_.mean > 4.0 * near_.mean);
+    double before = far_.mean;
+    for (int step = 1; step <= STEPS; ++step) {
+        for (int e = 0; e < COUNT; ++e) {
+            blend[e] = (uint8_t)(((STEPS - step) * other[e] + step * reference[e]) / STEPS);
+        }
+        const ho_swd_result at = compare(N, SIZE, reference, blend);
+        assert_true(at.mean < before);
+        before = at.mean;
+    }
+    assert_true(before == 0.0);
+    free(reference), free(same_law), free(other), free(blend);
+}
+
 static int by_value(const void *a, const void *b) {
     return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
 }
@@ -156,6 +178,7 @@ static void test_refuses(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tells_sets_apart),
+        cmocka_unit_test(test_follows_the_distribution),
         cmocka_unit_test(test_matches_plain_computation),
         cmocka_unit_test(test_pyramid_of_constants),
         cmocka_unit_test(test_refuses),
