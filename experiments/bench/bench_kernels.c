@@ -50,7 +50,7 @@ static ho_status run_weights(bench_work *work) {
 
 static ho_status make_conv(bench_work *work, int64_t size, int64_t channels, int64_t N, const char *what) {
     static kernel s;
-    s.shape = (ho_conv_shape){N, size, size, channels, channels, 3, 1, 1, 1};
+    s.shape = (ho_conv_shape){N, size, size, channels, channels, 3, 1, 1, 1, 0};
     HO_TRY(bench_normal(work, HO_SHAPE(N, size, size, channels), 1, &s.a));
     HO_TRY(bench_normal(work, HO_SHAPE(channels, 3, 3, channels), 2, &s.b));
     HO_TRY(bench_normal(work, HO_SHAPE(N, size, size, channels), 3, &s.c));

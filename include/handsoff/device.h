@@ -40,6 +40,13 @@ ho_status ho_device_sync(ho_device *device);
 size_t ho_device_bytes(const ho_device *device);
 size_t ho_device_peak_bytes(const ho_device *device);
 
+/* The bytes at `memory` (the weights of a frozen network) will be read many times before they change: the target may
+ * keep the layouts that its convolutions need beside them, until they change, are freed, or `on` is false. They may
+ * change through ho_device_upload, _copy, _zero, which see it, or through kernels, after which ho_device_changed must
+ * be called. Costs memory: up to twice the weights. */
+ho_status ho_device_hold(ho_device *device, const void *memory, size_t bytes, bool on);
+void ho_device_changed(ho_device *device, const void *memory, size_t bytes);
+
 /* C = alpha op(A) op(B) + beta C, row-major; op(A) is (m, k), op(B) is (k, n), C is (m, n); lda, ldb, ldc are the row
  * strides of the matrices as stored. With beta == 0, C is not read. */
 ho_status ho_gemm(ho_device *device, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, ho_real alpha,
@@ -56,9 +63,12 @@ ho_status ho_gemm_batched(ho_device *device, bool trans_a, bool trans_b, int64_t
 typedef struct {
     int64_t N, H, W, C, O;
     int64_t kernel, stride, pad, dilation; /* the same in both directions */
+    int64_t swapped;                       /* 1: w lies as (C,k,k,O); where ho_conv_takes_swapped */
 } ho_conv_shape;
 
 int64_t ho_conv_out(const ho_conv_shape *s, int64_t size);
+/* True where the target convolves with swapped weights: those of a transposed convolution as its forward has them. */
+bool ho_conv_takes_swapped(const ho_device *device);
 
 /* x (N,H,W,C), w (O,k,k,C), y (N,P,Q,O). Each call overwrites its result. The algorithm follows from the shape alone,
  * so that two runs agree bit for bit. backward_data is also the transposed convolution. */

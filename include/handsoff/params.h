@@ -71,8 +71,9 @@ ho_status ho_param_get(ho_params *params, const ho_param *param, float *host);
 ho_status ho_param_set(ho_params *params, ho_param *param, const float *host);
 /* Flat block of all HO_PARAM elements, in order of declaration (each tensor padded to 64 elements). */
 ho_real *ho_params_values(const ho_params *params, int64_t *count);
-/* A number that grows with every change of values: lets caches of derived tensors see that they are stale. */
-uint64_t ho_params_version(const ho_params *params);
+/* The values of a network that is used many times between changes: the target keeps what it derives from them, at the
+ * cost of memory (ho_device_hold). Changes through this interface and the device's are seen. */
+ho_status ho_params_hold(ho_params *params, bool on);
 
 /* Adam (Kingma & Ba 2015) with bias correction, as torch.optim.Adam. weight_decay adds decay * value to the gradient.
  */

@@ -122,8 +122,8 @@ static ho_status check_act(const char *op, const ho_act *act) {
 static ho_status prepare(ho_context *context, ho_tensor *x, ho_tensor *w, const ho_conv_options *options,
                          conv_saved *s) {
     *s = (conv_saved){.x = x, .w = w};
-    s->shape = (ho_conv_shape){x->dim[0], x->dim[1],       x->dim[2],    x->dim[3],        w->dim[0],
-                               w->dim[1], options->stride, options->pad, options->dilation};
+    s->shape = (ho_conv_shape){x->dim[0], x->dim[1],       x->dim[2],    x->dim[3],         w->dim[0],
+                               w->dim[1], options->stride, options->pad, options->dilation, 0};
     const int64_t P = ho_conv_out(&s->shape, s->shape.H), Q = ho_conv_out(&s->shape, s->shape.W);
     return ho_tensor_new(context, HO_SHAPE(s->shape.N, P, Q, s->shape.O), &s->y);
 }

@@ -58,8 +58,9 @@ static void plan(const ho_device *device, modconv_saved *s) {
     const ho_modconv_args *a = &s->args;
     const sizes n = sizes_of(s);
     const int64_t kernel = a->weight->dim[1], scale = a->up ? 2 : 1;
-    s->conv = a->up ? (ho_conv_shape){n.N, 2 * n.H + 1, 2 * n.W + 1, n.O, n.I, kernel, 2, 0, 1}
-                    : (ho_conv_shape){n.N, n.H, n.W, n.I, n.O, kernel, 1, kernel / 2, 1};
+    const bool swapped = ho_conv_takes_swapped(device);
+    s->conv = a->up ? (ho_conv_shape){n.N, 2 * n.H + 1, 2 * n.W + 1, n.O, n.I, kernel, 2, 0, 1, swapped}
+                    : (ho_conv_shape){n.N, n.H, n.W, n.I, n.O, kernel, 1, kernel / 2, 1, 0};
     s->fused = (ho_fused_shape){n.N, n.H, n.W, n.I, n.O};
     s->fuses = kernel == 3 && !a->up && ho_conv_fuses(device, &s->fused);
     ho_k_epilogue *e = &s->epilogue;
@@ -103,9 +104,14 @@ static ho_status modulated(ho_context *context, const modconv_saved *s, ho_real 
                          s->args.style->data, *xs);
 }
 
-/* The weight as the transposed convolution wants it, (I, k, k, O), in new scratch. */
+/* The weight as the transposed convolution wants it, (I, k, k, O), in new scratch; NULL where the target takes it as it
+ * is. */
 static ho_status swapped_weight(ho_context *context, const modconv_saved *s, ho_real **w) {
     const sizes n = sizes_of(s);
+    *w = NULL;
+    if (s->conv.swapped) {
+        return HO_OK;
+    }
     HO_TRY(ho_scratch(context, n.O * n.taps * n.I, w));
     return ho_k_swap_channels(ho_context_stream(context), (const int64_t[3]){n.O, n.taps, n.I}, s->args.weight->data,
                               false, *w);
@@ -138,7 +144,7 @@ static ho_status forward_up(ho_context *context, const modconv_saved *s) {
     HO_TRY(swapped_weight(context, s, &w));
     HO_TRY(modulated(context, s, &xs));
     HO_TRY(ho_scratch(context, s->conv.N * s->conv.H * s->conv.W * s->conv.C, &t));
-    HO_TRY(ho_conv_backward_data(ho_context_device(context), &s->conv, xs, w, t));
+    HO_TRY(ho_conv_backward_data(ho_context_device(context), &s->conv, xs, w != NULL ? w : s->args.weight->data, t));
     ho_scratch_free(context, xs);
     ho_scratch_free(context, w);
     HO_TRY(ho_k_epilogue_fir_forward(ho_context_stream(context), &s->epilogue, t, s->y->data));
@@ -214,18 +220,18 @@ static ho_status backward_weight(ho_context *context, const modconv_saved *s, co
     if (n.taps == 1) {
         HO_TRY(ho_gemm(device, true, false, n.O, n.I, n.N * n.H * n.W, 1, g_c, n.O, xs, n.I, accumulate ? 1 : 0, *g_w,
                        n.I));
-    } else if (!s->args.up && !accumulate) {
-        HO_TRY(ho_conv_backward_weights(device, &s->conv, xs, g_c, *g_w));
     } else {
-        HO_TRY(ho_scratch(context, count, &scratch));
-        if (s->args.up) {
-            HO_TRY(ho_conv_backward_weights(device, &s->conv, g_c, xs, scratch));
-            HO_TRY(ho_k_swap_channels(stream, (const int64_t[3]){n.I, n.taps, n.O}, scratch, accumulate, *g_w));
+        const ho_real *in = s->args.up ? g_c : xs, *out = s->args.up ? xs : g_c;
+        const bool swap = s->args.up && !s->conv.swapped;
+        if (!swap && !accumulate) {
+            HO_TRY(ho_conv_backward_weights(device, &s->conv, in, out, *g_w));
         } else {
-            HO_TRY(ho_conv_backward_weights(device, &s->conv, xs, g_c, scratch));
-            HO_TRY(ho_k_scale(stream, count, 1, scratch, true, *g_w));
+            HO_TRY(ho_scratch(context, count, &scratch));
+            HO_TRY(ho_conv_backward_weights(device, &s->conv, in, out, scratch));
+            HO_TRY(swap ? ho_k_swap_channels(stream, (const int64_t[3]){n.I, n.taps, n.O}, scratch, accumulate, *g_w)
+                        : ho_k_scale(stream, count, 1, scratch, true, *g_w));
+            ho_scratch_free(context, scratch);
         }
-        ho_scratch_free(context, scratch);
     }
     ho_scratch_free(context, xs);
     return HO_OK;

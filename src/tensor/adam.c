@@ -68,7 +68,7 @@ ho_status ho_adam_step(ho_adam *adam, const ho_adam_options *options, double gra
     HO_TRY(ho_k_adam(params->values, params->grads, adam->m, adam->v, params->n_values, &args,
                      ho_device_stream(params->device)));
     ho_params_zero_grad(params);
-    ++params->version;
+    ho_params_changed(params);
     return HO_OK;
 }
 

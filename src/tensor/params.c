@@ -131,7 +131,7 @@ ho_status ho_params_init(ho_params *params, uint64_t seed) {
         }
     }
     ho_params_zero_grad(params);
-    ++params->version;
+    ho_params_changed(params);
     return HO_OK;
 }
 
@@ -188,13 +188,12 @@ static ho_status require_same(const ho_params *to, const ho_params *from) {
 ho_status ho_params_lerp(ho_params *to, const ho_params *from, double t) {
     HO_TRY(require_same(to, from));
     HO_TRY(ho_k_lerp(to->values, from->values, to->n_values, (ho_real)t, ho_device_stream(to->device)));
-    ++to->version;
+    ho_params_changed(to);
     return ho_device_copy(to->device, to->buffers, from->buffers, (size_t)to->n_buffers * sizeof(ho_real));
 }
 
 ho_status ho_params_copy(ho_params *to, const ho_params *from) {
     HO_TRY(require_same(to, from));
-    ++to->version;
     HO_TRY(ho_device_copy(to->device, to->values, from->values, (size_t)to->n_values * sizeof(ho_real)));
     return ho_device_copy(to->device, to->buffers, from->buffers, (size_t)to->n_buffers * sizeof(ho_real));
 }
@@ -204,6 +203,10 @@ ho_real *ho_params_values(const ho_params *params, int64_t *count) {
     return params->values;
 }
 
-uint64_t ho_params_version(const ho_params *params) {
-    return params->version;
+ho_status ho_params_hold(ho_params *params, bool on) {
+    return ho_device_hold(params->device, params->values, (size_t)params->n_values * sizeof(ho_real), on);
+}
+
+void ho_params_changed(const ho_params *params) {
+    ho_device_changed(params->device, params->values, (size_t)params->n_values * sizeof(ho_real));
 }

@@ -12,7 +12,9 @@ struct ho_params {
     /* Flat blocks: all HO_PARAM values, their gradients, all HO_BUFFER values. */
     ho_real *values, *grads, *buffers;
     int64_t n_values, n_buffers; /* with padding */
-    uint64_t version;
 };
+
+/* Kernels wrote to the values. */
+void ho_params_changed(const ho_params *params);
 
 #endif

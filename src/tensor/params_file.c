@@ -73,6 +73,5 @@ ho_status ho_param_set(ho_params *params, ho_param *param, const float *host) {
     from_file_order(host, dim, memory);
     const ho_status status = ho_device_upload(params->device, param->tensor.data, memory, bytes);
     free(memory);
-    ++params->version;
     return status;
 }

@@ -99,7 +99,7 @@ static void conv_truth(const ho_conv_shape *s, const float *x, const float *w, c
                 const int64_t x_at = ((n * s->H + h) * s->W + v) * s->C, y_at = (n * P * Q + pq) * s->O;
                 for (int64_t o = 0; o < s->O; ++o) {
                     for (int64_t c = 0; c < s->C; ++c) {
-                        const int64_t w_at = (o * taps + tap) * s->C + c;
+                        const int64_t w_at = s->swapped ? (c * taps + tap) * s->O + o : (o * taps + tap) * s->C + c;
                         y[y_at + o] += (double)x[x_at + c] * w[w_at];
                         g_x[x_at + c] += (double)g[y_at + o] * w[w_at];
                         g_w[w_at] += (double)g[y_at + o] * x[x_at + c];
@@ -137,22 +137,26 @@ static void conv_case(ho_conv_shape s) {
 
 static void test_conv(void **state) {
     (void)state;
-    /* N H W C O kernel stride pad dilation */
+    /* N H W C O kernel stride pad dilation swapped */
     static const ho_conv_shape shapes[] = {
-        {1, 1, 1, 1, 1, 1, 1, 0, 1},      {2, 5, 7, 3, 4, 1, 1, 0, 1},     {2, 5, 7, 3, 4, 3, 1, 1, 1},
-        {3, 9, 8, 5, 2, 3, 2, 0, 1},      {1, 8, 8, 16, 32, 3, 1, 1, 1},   {2, 17, 17, 32, 16, 3, 2, 0, 1},
-        {1, 16, 16, 8, 8, 3, 1, 12, 12},  {2, 13, 11, 3, 8, 7, 2, 3, 1},   {1, 4, 4, 64, 64, 3, 1, 1, 1},
-        {4, 9, 10, 16, 3, 1, 2, 0, 1},    {2, 16, 16, 64, 48, 3, 1, 1, 1}, {3, 31, 33, 32, 64, 3, 1, 1, 1},
-        {1, 32, 32, 128, 96, 3, 1, 1, 1},
+        {1, 1, 1, 1, 1, 1, 1, 0, 1, 0},      {2, 5, 7, 3, 4, 1, 1, 0, 1, 0},     {2, 5, 7, 3, 4, 3, 1, 1, 1, 0},
+        {3, 9, 8, 5, 2, 3, 2, 0, 1, 0},      {1, 8, 8, 16, 32, 3, 1, 1, 1, 0},   {2, 17, 17, 32, 16, 3, 2, 0, 1, 0},
+        {1, 16, 16, 8, 8, 3, 1, 12, 12, 0},  {2, 13, 11, 3, 8, 7, 2, 3, 1, 0},   {1, 4, 4, 64, 64, 3, 1, 1, 1, 0},
+        {4, 9, 10, 16, 3, 1, 2, 0, 1, 0},    {2, 16, 16, 64, 48, 3, 1, 1, 1, 0}, {3, 31, 33, 32, 64, 3, 1, 1, 1, 0},
+        {1, 32, 32, 128, 96, 3, 1, 1, 1, 0},
     };
+    assert_true(ho_conv_takes_swapped(device));
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
-        conv_case(shapes[i]);
+        ho_conv_shape s = shapes[i];
+        conv_case(s);
+        s.swapped = 1;
+        conv_case(s);
     }
 }
 
 static void test_conv_repeats_bit_for_bit(void **state) {
     (void)state;
-    const ho_conv_shape s = {2, 16, 16, 32, 32, 3, 1, 1, 1};
+    const ho_conv_shape s = {2, 16, 16, 32, 32, 3, 1, 1, 1, 0};
     const int64_t n = 2 * 16 * 16 * 32, n_w = 32 * 9 * 32;
     float *x = random_floats(n, "x"), *w = random_floats(n_w, "w"), *one = malloc((size_t)n * 4),
           *two = malloc((size_t)n * 4);

@@ -9,14 +9,14 @@ int64_t ho_conv_out(const ho_conv_shape *s, int64_t size) {
 
 /* A 1x1 convolution with stride 1 is a matrix product over pixels. */
 static bool is_product(const ho_conv_shape *s) {
-    return s->kernel == 1 && s->stride == 1 && s->pad == 0;
+    return s->kernel == 1 && s->stride == 1 && s->pad == 0 && !s->swapped;
 }
 
 #ifndef HO_REAL_DOUBLE
 /* A convolution that Winograd's algorithm can compute, as ho_fused_shape. */
 static bool is_plain(const ho_conv_shape *s, ho_fused_shape *same) {
     *same = (ho_fused_shape){s->N, s->H, s->W, s->C, s->O};
-    return s->kernel == 3 && s->stride == 1 && s->pad == 1 && s->dilation == 1;
+    return s->kernel == 3 && s->stride == 1 && s->pad == 1 && s->dilation == 1 && !s->swapped;
 }
 #endif
 
@@ -62,6 +62,11 @@ ho_status ho_conv_backward_weights(ho_device *device, const ho_conv_shape *s, co
 }
 
 #ifndef HO_REAL_DOUBLE
+
+bool ho_conv_takes_swapped(const ho_device *device) {
+    (void)device;
+    return true;
+}
 
 bool ho_conv_fuses(const ho_device *device, const ho_fused_shape *s) {
     (void)device;

@@ -1,8 +1,9 @@
 /* Convolutions of the cpu target through oneDNN, direct algorithm, activations in NHWC as they lie in memory. oneDNN
- * wants the weights in a layout of its own: they are re-ordered at each call (they are small beside the activations).
+ * wants the weights in a layout of its own: they are re-ordered at each call, or once where they are held (kept.h).
  *
  * Primitives are made once per (shape, direction) and kept. Their scratch comes from the device's workspace. */
 #include "conv_cpu.h"
+#include "kept.h"
 
 #ifndef HO_REAL_DOUBLE
 
@@ -20,7 +21,9 @@ typedef struct {
     dnnl_memory_t x, y;              /* user memory, NHWC                                    */
     dnnl_memory_t w_user, w_blocked; /* (O,k,k,I) as we keep it; as the primitive wants it  */
     dnnl_memory_t scratch;
-    size_t w_bytes, scratch_bytes;
+    size_t w_bytes, scratch_bytes; /* w_bytes 0: the primitive takes the weights as they are */
+    dnnl_memory_desc_t w_md;       /* the blocked layout                                     */
+    int layout;                    /* its number: entries with equal layouts share it        */
 } conv_entry;
 
 struct ho_conv_cache {
@@ -30,13 +33,15 @@ struct ho_conv_cache {
     int n, room;
 };
 
-#define DNNL_TRY(call)                                                                                                 \
-    do {                                                                                                               \
-        const dnnl_status_t dnnl_status_ = (call);                                                                     \
-        if (dnnl_status_ != dnnl_success) {                                                                            \
-            HO_FAIL(HO_EDEVICE, "oneDNN: %s returned %d", #call, (int)dnnl_status_);                                   \
-        }                                                                                                              \
-    } while (0)
+#define DNNL_TRY(call)      HO_TRY(checked((call), #call))
+#define DNNL_TRY_DONE(call) HO_TRY_DONE(checked((call), #call))
+
+static ho_status checked(dnnl_status_t result, const char *call) {
+    if (result != dnnl_success) {
+        HO_FAIL(HO_EDEVICE, "oneDNN: %s returned %d", call, (int)result);
+    }
+    return HO_OK;
+}
 
 ho_status ho_cpu_conv_open(ho_device *device) {
     device->conv = calloc(1, sizeof *device->conv);
@@ -93,7 +98,8 @@ static ho_status describe(const ho_conv_shape *s, conv_descs *d) {
     const dnnl_dims_t y = {s->N, s->O, ho_conv_out(s, s->H), ho_conv_out(s, s->W)};
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->x, 4, x, dnnl_f32, dnnl_nhwc));
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->y, 4, y, dnnl_f32, dnnl_nhwc));
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->w_user, 4, w, dnnl_f32, dnnl_acdb)); /* O, kh, kw, I */
+    /* O, kh, kw, I, or I, kh, kw, O */
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->w_user, 4, w, dnnl_f32, s->swapped ? dnnl_bcda : dnnl_acdb));
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->w_any, 4, w, dnnl_f32, dnnl_format_tag_any));
     return HO_OK;
 }
@@ -105,63 +111,82 @@ static ho_status make_primitive_desc(const ho_conv_cache *cache, const ho_conv_s
     const dnnl_dims_t dilation = {s->dilation - 1, s->dilation - 1};
     dnnl_dims_t before = {0}, after = {0};
     paddings(s, before, after);
+    ho_status status = HO_OK;
     dnnl_primitive_attr_t attr = NULL;
-    DNNL_TRY(dnnl_primitive_attr_create(&attr));
-    DNNL_TRY(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
-
-    dnnl_convolution_desc_t forward;
-    DNNL_TRY(dnnl_dilated_convolution_forward_desc_init(&forward, dnnl_forward_training, dnnl_convolution_direct, &d->x,
-                                                        &d->w_any, NULL, &d->y, stride, dilation, before, after));
     dnnl_primitive_desc_t hint = NULL;
-    DNNL_TRY(dnnl_primitive_desc_create(&hint, &forward, attr, cache->engine, NULL));
-    dnnl_status_t result = dnnl_success;
-    dnnl_convolution_desc_t backward;
-    if (way == FORWARD) {
-        *pd = hint;
-        hint = NULL;
-    } else if (way == BACKWARD_DATA) {
-        DNNL_TRY(dnnl_dilated_convolution_backward_data_desc_init(&backward, dnnl_convolution_direct, &d->x, &d->w_any,
-                                                                  &d->y, stride, dilation, before, after));
-        result = dnnl_primitive_desc_create(pd, &backward, attr, cache->engine, hint);
-    } else {
-        DNNL_TRY(dnnl_dilated_convolution_backward_weights_desc_init(
+    dnnl_convolution_desc_t forward, backward;
+    DNNL_TRY_DONE(dnnl_primitive_attr_create(&attr));
+    DNNL_TRY_DONE(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
+    DNNL_TRY_DONE(dnnl_dilated_convolution_forward_desc_init(&forward, dnnl_forward_training, dnnl_convolution_direct,
+                                                             &d->x, &d->w_any, NULL, &d->y, stride, dilation, before,
+                                                             after));
+    DNNL_TRY_DONE(dnnl_primitive_desc_create(way == FORWARD ? pd : &hint, &forward, attr, cache->engine, NULL));
+    if (way == BACKWARD_DATA) {
+        DNNL_TRY_DONE(dnnl_dilated_convolution_backward_data_desc_init(
+            &backward, dnnl_convolution_direct, &d->x, &d->w_any, &d->y, stride, dilation, before, after));
+        DNNL_TRY_DONE(dnnl_primitive_desc_create(pd, &backward, attr, cache->engine, hint));
+    } else if (way == BACKWARD_WEIGHTS) {
+        DNNL_TRY_DONE(dnnl_dilated_convolution_backward_weights_desc_init(
             &backward, dnnl_convolution_direct, &d->x, &d->w_any, NULL, &d->y, stride, dilation, before, after));
-        result = dnnl_primitive_desc_create(pd, &backward, attr, cache->engine, hint);
+        DNNL_TRY_DONE(dnnl_primitive_desc_create(pd, &backward, attr, cache->engine, hint));
     }
-    dnnl_primitive_desc_destroy(hint);
+done:
+    dnnl_primitive_desc_destroy(hint); /* NULL is refused without harm */
     dnnl_primitive_attr_destroy(attr);
-    DNNL_TRY(result);
-    return HO_OK;
+    return status;
 }
 
-static ho_status entry_make(ho_conv_cache *cache, const ho_conv_shape *s, direction way, conv_entry *e) {
-    conv_descs d;
-    HO_TRY(describe(s, &d));
+/* The primitive that brings the weights into the layout of `e`, or their gradient back. */
+static ho_status make_reorder(const ho_conv_cache *cache, const dnnl_memory_desc_t *w_user, conv_entry *e) {
+    const bool to_user = e->way == BACKWARD_WEIGHTS;
+    ho_status status = HO_OK;
     dnnl_primitive_desc_t pd = NULL;
-    HO_TRY(make_primitive_desc(cache, s, way, &d, &pd));
-    DNNL_TRY(dnnl_primitive_create(&e->conv, pd));
-    const dnnl_query_t w_query = way == BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
-    const dnnl_memory_desc_t *w_md = dnnl_primitive_desc_query_md(pd, w_query, 0);
-    const dnnl_memory_desc_t *scratch_md = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
-    e->w_bytes = dnnl_memory_desc_equal(w_md, &d.w_user) ? 0 : dnnl_memory_desc_get_size(w_md);
-    e->scratch_bytes = dnnl_memory_desc_get_size(scratch_md);
-    DNNL_TRY(dnnl_memory_create(&e->x, &d.x, cache->engine, DNNL_MEMORY_NONE));
-    DNNL_TRY(dnnl_memory_create(&e->y, &d.y, cache->engine, DNNL_MEMORY_NONE));
-    DNNL_TRY(dnnl_memory_create(&e->w_user, &d.w_user, cache->engine, DNNL_MEMORY_NONE));
-    DNNL_TRY(dnnl_memory_create(&e->w_blocked, w_md, cache->engine, DNNL_MEMORY_NONE));
-    DNNL_TRY(dnnl_memory_create(&e->scratch, scratch_md, cache->engine, DNNL_MEMORY_NONE));
-    if (e->w_bytes > 0) {
-        const bool to_user = way == BACKWARD_WEIGHTS;
-        dnnl_primitive_desc_t reorder = NULL;
-        DNNL_TRY(dnnl_reorder_primitive_desc_create(&reorder, to_user ? w_md : &d.w_user, cache->engine,
-                                                    to_user ? &d.w_user : w_md, cache->engine, NULL));
-        DNNL_TRY(dnnl_primitive_create(&e->reorder, reorder));
-        dnnl_primitive_desc_destroy(reorder);
-    }
+    DNNL_TRY_DONE(dnnl_reorder_primitive_desc_create(&pd, to_user ? &e->w_md : w_user, cache->engine,
+                                                     to_user ? w_user : &e->w_md, cache->engine, NULL));
+    DNNL_TRY_DONE(dnnl_primitive_create(&e->reorder, pd));
+done:
     dnnl_primitive_desc_destroy(pd);
+    return status;
+}
+
+/* Equal layouts have one number, so that entries which differ in the image's size share what is kept. */
+static int layout_of(const ho_conv_cache *cache, const conv_entry *e) {
+    for (int i = 0; i < cache->n; ++i) {
+        const conv_entry *other = &cache->entries[i];
+        if (other->shape.swapped == e->shape.swapped && dnnl_memory_desc_equal(&other->w_md, &e->w_md)) {
+            return other->layout;
+        }
+    }
+    return cache->n;
+}
+
+/* What fails leaves its parts in *e, which the caller frees. */
+static ho_status entry_make(const ho_conv_cache *cache, const ho_conv_shape *s, direction way, conv_entry *e) {
+    const dnnl_query_t w_query = way == BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
+    ho_status status = HO_OK;
+    conv_descs d;
+    dnnl_primitive_desc_t pd = NULL;
     e->shape = *s;
     e->way = way;
-    return HO_OK;
+    HO_TRY(describe(s, &d));
+    HO_TRY_DONE(make_primitive_desc(cache, s, way, &d, &pd));
+    DNNL_TRY_DONE(dnnl_primitive_create(&e->conv, pd));
+    e->w_md = *dnnl_primitive_desc_query_md(pd, w_query, 0);
+    const dnnl_memory_desc_t *scratch_md = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    e->w_bytes = dnnl_memory_desc_equal(&e->w_md, &d.w_user) ? 0 : dnnl_memory_desc_get_size(&e->w_md);
+    e->scratch_bytes = dnnl_memory_desc_get_size(scratch_md);
+    e->layout = layout_of(cache, e);
+    DNNL_TRY_DONE(dnnl_memory_create(&e->x, &d.x, cache->engine, DNNL_MEMORY_NONE));
+    DNNL_TRY_DONE(dnnl_memory_create(&e->y, &d.y, cache->engine, DNNL_MEMORY_NONE));
+    DNNL_TRY_DONE(dnnl_memory_create(&e->w_user, &d.w_user, cache->engine, DNNL_MEMORY_NONE));
+    DNNL_TRY_DONE(dnnl_memory_create(&e->w_blocked, &e->w_md, cache->engine, DNNL_MEMORY_NONE));
+    DNNL_TRY_DONE(dnnl_memory_create(&e->scratch, scratch_md, cache->engine, DNNL_MEMORY_NONE));
+    if (e->w_bytes > 0) {
+        HO_TRY_DONE(make_reorder(cache, &d.w_user, e));
+    }
+done:
+    dnnl_primitive_desc_destroy(pd);
+    return status;
 }
 
 static ho_status entry_find(ho_device *device, const ho_conv_shape *s, direction way, conv_entry **entry) {
@@ -199,6 +224,22 @@ static ho_status run_reorder(ho_conv_cache *cache, const conv_entry *e, dnnl_mem
     return HO_OK;
 }
 
+/* The weights in the layout of `e`: kept beside held weights, else in `room`. */
+static ho_status blocked_weights(ho_device *device, conv_entry *e, const ho_real *w, void *room) {
+    const ho_conv_shape *s = &e->shape;
+    const size_t bytes = (size_t)(s->O * s->kernel * s->kernel * s->C) * sizeof *w;
+    ho_kept *kept = ho_cpu_keep(device, w, bytes, e->layout, e->w_bytes);
+    DNNL_TRY(dnnl_memory_set_data_handle(e->w_blocked, kept != NULL ? kept->memory : room));
+    if (kept != NULL && kept->ready) {
+        return HO_OK;
+    }
+    HO_TRY(run_reorder(device->conv, e, e->w_user, e->w_blocked));
+    if (kept != NULL) {
+        kept->ready = true;
+    }
+    return HO_OK;
+}
+
 /* x, w, y are the three tensors of the convolution in any direction; two of them are read, one is written. */
 static ho_status run(ho_device *device, const ho_conv_shape *s, direction way, const ho_real *x, const ho_real *w,
                      const ho_real *y) {
@@ -209,14 +250,13 @@ static ho_status run(ho_device *device, const ho_conv_shape *s, direction way, c
     void *workspace = NULL;
     const size_t w_room = (e->w_bytes + 255) / 256 * 256;
     HO_TRY(ho_cpu_workspace(device, w_room + e->scratch_bytes + 256, &workspace));
-    void *w_blocked = e->w_bytes > 0 ? workspace : (void *)w;
     DNNL_TRY(dnnl_memory_set_data_handle(e->x, (void *)x));
     DNNL_TRY(dnnl_memory_set_data_handle(e->y, (void *)y));
     DNNL_TRY(dnnl_memory_set_data_handle(e->w_user, (void *)w));
-    DNNL_TRY(dnnl_memory_set_data_handle(e->w_blocked, w_blocked));
+    DNNL_TRY(dnnl_memory_set_data_handle(e->w_blocked, e->w_bytes > 0 ? workspace : (void *)w));
     DNNL_TRY(dnnl_memory_set_data_handle(e->scratch, (char *)workspace + w_room));
     if (e->w_bytes > 0 && way != BACKWARD_WEIGHTS) {
-        HO_TRY(run_reorder(cache, e, e->w_user, e->w_blocked));
+        HO_TRY(blocked_weights(device, e, w, workspace));
     }
     const int x_arg = way == BACKWARD_DATA ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC;
     const int y_arg = way == FORWARD ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST;

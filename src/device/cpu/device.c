@@ -1,5 +1,5 @@
 /* The cpu target: host memory, one implicit stream that runs at once, OpenMP threads. */
-#include "device_cpu.h"
+#include "kept.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -43,6 +43,7 @@ void ho_device_close(ho_device *device) {
         return;
     }
     ho_cpu_conv_close(device);
+    ho_cpu_kept_close(device);
     free(device->workspace);
     free(device);
 }
@@ -80,6 +81,7 @@ void ho_device_free(ho_device *device, void *memory) {
     char *block = (char *)memory - ALIGNMENT;
     size_t bytes;
     memcpy(&bytes, block, sizeof bytes);
+    ho_cpu_forget(device, memory, bytes);
     device->bytes -= bytes;
     free(block);
 }
@@ -110,17 +112,17 @@ ho_status ho_device_download(ho_device *device, void *host, const void *from, si
 }
 
 ho_status ho_device_copy(ho_device *device, void *to, const void *from, size_t bytes) {
-    (void)device;
     if (bytes > 0) {
         memcpy(to, from, bytes);
+        ho_cpu_changed(device, to, bytes);
     }
     return HO_OK;
 }
 
 ho_status ho_device_zero(ho_device *device, void *memory, size_t bytes) {
-    (void)device;
     if (bytes > 0) {
         memset(memory, 0, bytes);
+        ho_cpu_changed(device, memory, bytes);
     }
     return HO_OK;
 }

@@ -6,6 +6,8 @@
 #include "handsoff/kernel.h"
 
 typedef struct ho_conv_cache ho_conv_cache;
+typedef struct ho_held ho_held;
+typedef struct ho_kept_entry ho_kept_entry;
 
 struct ho_device {
     char name[64];
@@ -13,6 +15,8 @@ struct ho_device {
     void *workspace; /* scratch of library calls, grows to the largest request */
     size_t workspace_bytes;
     ho_conv_cache *conv;
+    ho_held *held; /* kept.h */
+    ho_kept_entry *kept;
 };
 
 /* Scratch until the next call that asks for some. */

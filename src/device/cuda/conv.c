@@ -38,6 +38,7 @@ void ho_cuda_conv_close(ho_device *device) {
 }
 
 static ho_status entry_make(ho_device *device, const ho_conv_shape *s, conv_entry *e) {
+    HO_REQUIRE(!s->swapped, "cuda convolves with weights (O, k, k, C) only: ask ho_conv_takes_swapped first");
     HO_REQUIRE(s->N * s->H * s->W * s->C <= INT32_MAX && s->N * s->H * s->W * s->O <= INT32_MAX,
                "a convolution of %lld x %lld x %lld pixels with %lld and %lld channels is beyond cuDNN's 2^31 elements",
                (long long)s->N, (long long)s->H, (long long)s->W, (long long)s->C, (long long)s->O);
@@ -125,6 +126,11 @@ ho_status ho_conv_backward_weights(ho_device *device, const ho_conv_shape *s, co
     CUDNN_TRY(cudnnConvolutionBackwardFilter(device->cudnn, &one, e->x, x, e->y, g_y, e->conv, BACKWARD_WEIGHTS,
                                              workspace, e->weights_bytes, &zero, e->w, g_w));
     return HO_OK;
+}
+
+bool ho_conv_takes_swapped(const ho_device *device) {
+    (void)device;
+    return false;
 }
 
 /* cuDNN's convolutions stand alone: what surrounds them runs as kernels of their own. */
