@@ -25,6 +25,7 @@ ho_status bench_make_synthesis(bench_work *work, int64_t size, int64_t channel_m
     const ho_stylegan2_shape shape = bench_stylegan2(size, channel_max);
     HO_TRY(ho_generator_create(work->device, &shape, 1, &s.generator));
     ho_params_set_trainable(ho_generator_params(s.generator), false);
+    HO_TRY(ho_params_hold(ho_generator_params(s.generator), true));
     HO_TRY(bench_normal(work, HO_SHAPE(N, ho_stylegan2_n_ws(&shape), 512), 1, &s.w_plus));
     work->state = &s;
     work->run = run_synthesis;
@@ -77,6 +78,7 @@ ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t unused_b,
     const int64_t L = ho_stylegan2_n_ws(&shape);
     HO_TRY(ho_generator_create(work->device, &shape, 1, &s.generator));
     ho_params_set_trainable(ho_generator_params(s.generator), false);
+    HO_TRY(ho_params_hold(ho_generator_params(s.generator), true));
     HO_TRY(bench_vgg16(work, &s.net));
     HO_TRY(bench_normal(work, HO_SHAPE(1, size, size, 3), 1, &s.target));
     HO_TRY(ho_perceptual_features(work->lasting, s.net, s.target, &s.taps));

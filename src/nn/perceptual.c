@@ -119,6 +119,7 @@ static ho_status load(ho_perceptual *net, ho_device *device, ho_store *store) {
     HO_TRY(ho_params_commit(net->params, 0));
     HO_TRY(ho_store_read_params(store, "", net->params));
     ho_params_set_trainable(net->params, false);
+    HO_TRY(ho_params_hold(net->params, true));
     HO_TRY(ho_params_create(device, &net->input));
     HO_TRY(
         ho_params_add(net->input, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(3, 3), &net->input_weight, "weight"));

@@ -208,6 +208,7 @@ static ho_status open_networks(ho_encoder_training *t) {
     HO_TRY(ho_run_device(t->run, &device));
     HO_TRY(ho_generator_load(device, generator, &t->generator));
     ho_params_set_trainable(ho_generator_params(t->generator), false);
+    HO_TRY(ho_params_hold(ho_generator_params(t->generator), true));
     HO_TRY(ho_perceptual_load(device, net, &t->net));
     t->pairs = (ho_pairs){t->generator, ho_run_seed(t->run), t->stage->name,
                           ho_config_real(config, "encoder.truncation"), ho_config_real(config, "encoder.mixing")};

@@ -328,6 +328,7 @@ static ho_status open_job(job *j) {
     HO_TRY(ho_run_device(j->run, &j->device));
     HO_TRY(ho_context_create(j->device, &j->context));
     HO_TRY(ho_generator_load(j->device, ho_run_path(j->run, "generator.h5"), &j->generator));
+    HO_TRY(ho_params_hold(ho_generator_params(j->generator), true));
     HO_TRY(ho_label_head_load(j->device, ho_run_path(j->run, "head_%lld.h5", (long long)j->count), &j->head));
     return make_buffers(j);
 }

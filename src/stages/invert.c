@@ -75,6 +75,7 @@ static ho_status load(inversion *v) {
     HO_TRY(ho_dataset_read(path[0], &v->dataset));
     HO_TRY(ho_generator_load(v->device, path[1], &v->generator));
     ho_params_set_trainable(ho_generator_params(v->generator), false);
+    HO_TRY(ho_params_hold(ho_generator_params(v->generator), true));
     HO_TRY(ho_perceptual_load(v->device, path[2], &v->net));
     if (n_inputs == MAX_INPUTS) {
         HO_TRY(ho_encoder_load(v->device, path[3], &v->encoder));

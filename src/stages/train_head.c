@@ -108,6 +108,7 @@ static ho_status read_inputs(ho_run *run, inputs *in) {
     HO_TRY(ho_run_device(run, &in->device));
     HO_TRY(ho_generator_load(in->device, ho_run_path(run, "generator.h5"), &in->generator));
     ho_params_set_trainable(ho_generator_params(in->generator), false);
+    HO_TRY(ho_params_hold(ho_generator_params(in->generator), true));
     HO_TRY(ho_dataset_read(ho_run_path(run, "dataset.h5"), &in->dataset));
     if (in->dataset.train.n < 1 || in->dataset.train.labels == NULL) {
         HO_FAIL(HO_EFORMAT, "%s: no labelled training images; train-head learns from /train/label",
