@@ -61,8 +61,8 @@ const ho_config_key HO_CONFIG_KEYS[] = {
     REAL("gan.ada_kimg", 0.001, 1e9, "500", "thousands of images in which p can move by 1"),
     INT("gan.mbstd_group", 1, 4096, "4", "group of the minibatch standard deviation"),
     REAL("gan.snapshot_kimg", 0.001, 1e9, "10",
-         "checkpoint, sample grid samples/fakesKKKKKK.png (K: thousands of images; below 1 also _RRR: the rest) and "
-         "distance every so often"),
+         "checkpoint, distance and samples/fakesKKKKKK.png (after K thousand images) every so often; below 1: "
+         "fakesKKKKKK_RRR.png"),
 
     TEXT("perceptual.weights", "data/pretext/vgg_narrow.h5", "LPIPS network"),
 

@@ -87,6 +87,8 @@ config 'name: a\ngan:\n  btach: 3\n'
 bad 2 "bad.yml:3: unknown key 'gan.btach', did you mean 'gan.batch'" run bad.yml
 config 'name: a\ngan:\n  lr: 3\n'
 bad 2 "bad.yml:3: gan.lr: 3 is out of range, allowed is 0 to 1" run bad.yml
+config 'name: a\ndata:\n  size: 20\n'
+bad 2 "bad.yml:3: data.size: 20 is not one of 8.16.32.64" import-data bad.yml
 config 'name: a\ngan: {lr: 0.1s}\n'
 bad 2 "bad.yml:2: gan.lr: 's' follows the number" run bad.yml
 config 'name: a\nname: b\n'
@@ -140,9 +142,12 @@ bad 2 "expected one file, found 2" info cut.h5 empty.h5
 bad 2 "expected one file, found 0" info
 cp cut.h5 runs/cli/dataset.h5
 bad 1 "cli/dataset.h5" train-gan ok.yml
+bad 1 "report: dataset.h5 left out: .*incomplete or damaged" report ok.yml
+if [ -s runs/cli/report/index.html ]; then pass "a page without the damaged file"; else fail "no page without the damaged file"; fi
 good 'import-data: .*dataset.h5' import-data ok.yml
 printf '{"stages": [' >runs/cli/metrics.json
 bad 1 "runs/cli/metrics.json:1: .*move the file away" import-data ok.yml
+bad 1 "report: table of results left out: .*metrics.json: .*move the file away" report ok.yml
 rm runs/cli/metrics.json
 
 # ---- synth
