@@ -1,4 +1,5 @@
-/* upfirdn2d with the taps f = [1,3,3,1]/8 on each axis, NHWC. On one axis, u being x with up-1 zeros after each pixel:
+/* upfirdn2d (stylegan2-ada-pytorch, torch_utils/ops/upfirdn2d.py) with the taps f = [1,3,3,1]/8 on each axis, NHWC.
+ * On one axis, u being x with up-1 zeros after each pixel:
  *   y[q] = sum_{t=0..3} f[t] u[q down + t - before],  u[j] = x[j / up] where up divides j and 0 <= j < W up, else 0.
  * Transposed, with G the zero-inserted gradient, g_x[i] = sum_t f[t] G[i up + before - t]: f is symmetric, so this is
  * the same operation with up and down swapped and before' = 3 - before; backward is ho_k_fir too.

@@ -63,7 +63,8 @@ ho_status ho_nhwc_to_nchw(ho_context *context, ho_tensor *x, ho_tensor **y);
 
 /* ---- StyleGAN2 (src/ops/modconv.c, fir.c, style.c) --------------------------------------------------------------- */
 
-/* z / sqrt(mean_i z_i^2 + 1e-8) per row of (N, D). */
+/* z / sqrt(mean_i z_i^2 + 1e-8) per row of (N, D) (stylegan2-ada-pytorch, training/networks.py:
+ * normalize_2nd_moment). */
 ho_status ho_normalize_z(ho_context *context, ho_tensor *z, ho_tensor **y);
 
 /* Modulated convolution with shared weights (Karras et al. 2020, "Analyzing and improving the image quality of
@@ -85,8 +86,9 @@ typedef struct {
 } ho_modconv_args;
 ho_status ho_modconv(ho_context *context, ho_tensor *x, const ho_modconv_args *args, ho_tensor **y);
 
-/* upfirdn2d with the separable taps [1,3,3,1]/8 per axis: insert up-1 zeros after each pixel, pad (before, after) on
- * both axes, filter, keep every down-th pixel, times gain. Output size (H*up + before + after - 4) / down + 1. */
+/* upfirdn2d (stylegan2-ada-pytorch, torch_utils/ops/upfirdn2d.py) with the separable taps [1,3,3,1]/8 per axis: insert
+ * up-1 zeros after each pixel, pad (before, after) on both axes, filter, keep every down-th pixel, times gain. Output
+ * size (H*up + before + after - 4) / down + 1. */
 typedef struct {
     int64_t up, down, before, after;
     double gain;
@@ -127,8 +129,9 @@ ho_status ho_global_mean(ho_context *context, ho_tensor *x, ho_tensor **y);
 
 /* ---- normalisation (src/ops/norm.c) ------------------------------------------------------------------------------ */
 
-/* Batch norm over all but the last dim, eps 1e-5, momentum 0.1 (PyTorch's): training uses batch statistics and updates
- * running_mean and running_var (unbiased variance); otherwise the running ones are used. All (C). */
+/* Batch norm (Ioffe & Szegedy 2015, algorithm 1) over all but the last dim, eps 1e-5, momentum 0.1 (PyTorch's):
+ * training uses batch statistics and updates running_mean and running_var (unbiased variance); otherwise the running
+ * ones are used. All (C). */
 typedef struct {
     ho_tensor *weight, *bias, *running_mean, *running_var;
 } ho_batch_norm_params;
