@@ -47,9 +47,10 @@ ho_status ho_label_head_logits(ho_context *context, ho_label_head *head, ho_tens
 
 /* Labels of whole images from the style-block maps (N images), on the host; the hypercolumn is never formed.
  *   label (N, H, W): the members' vote, ties to the smallest class;
- *   js (N, H, W): Jensen-Shannon divergence of the members' distributions, natural logarithm (as the original); NULL =
- * not wanted; score (N): mean of the largest floor(H W / 10) values of js (at least one). Each image's result is a
- * function of its maps alone. Scratch returns to the arena. */
+ *   js (N, H, W): Jensen-Shannon divergence of the members' distributions, natural logarithm; NULL = not wanted;
+ *   score (N): mean of the largest floor(H W / 10) values of js (at least one).
+ * Vote, divergence and score as austinxu87/handsoff, generate_data.py. Each image's result is a function of its maps
+ * alone. Scratch returns to the arena. */
 typedef struct {
     uint8_t *label;
     float *js, *score;
