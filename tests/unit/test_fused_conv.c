@@ -1,5 +1,5 @@
-/* The modulated convolution, which the target may fuse: a batch that is large enough for that against its samples one
- * by one, which are not; outputs and every gradient must agree. The activation is linear here: a leaky ReLU's kink
+/* Convolutions that the target may fuse. The modulated one: a batch that is large enough for that against its samples
+ * one by one, which are not; outputs and every gradient must agree. The activation is linear here: a leaky ReLU's kink
  * would make two rightly rounded results differ (its fused form is tested in test_device.c). */
 #include <math.h>
 #include <stdlib.h>
@@ -152,7 +152,55 @@ static void modconv(void **state) {
     check_modconv(48, 32);
 }
 
+/* ---- conv2d_act on a shape that the target fuses, against its two steps ------------------------------------------ */
+
+enum { C_IN = 32, C_OUT = 48, N_IMAGE = N * SIDE * SIDE * C_IN, N_WEIGHT = C_OUT * 9 * C_IN };
+enum { N_OUT = N * SIDE * SIDE * C_OUT, N_RESULTS = N_OUT + N_IMAGE + N_WEIGHT + C_OUT };
+
+/* The output, then the gradients of x, weight and bias, from one to the next in `results`. */
+static void run_act(bool one_step, float *results) {
+    static const ho_conv_options same = {1, 1, 1};
+    static const ho_act act = {HO_LRELU, 0.2, 0.7, 1.0, 1.4142135623730951};
+    ho_context *context;
+    ho_tensor *x, *w, *b, *sum, *y, *seed;
+    float *host = normals(N_IMAGE + N_WEIGHT + C_OUT + N_OUT, 31);
+    CHECK_OK(ho_context_create(check_device(), &context));
+    ho_context_record(context, true);
+    CHECK_OK(ho_tensor_from_host(context, host, HO_SHAPE(N, SIDE, SIDE, C_IN), &x));
+    CHECK_OK(ho_tensor_from_host(context, host + N_IMAGE, HO_SHAPE(C_OUT, 3, 3, C_IN), &w));
+    CHECK_OK(ho_tensor_from_host(context, host + N_IMAGE + N_WEIGHT, HO_SHAPE(C_OUT), &b));
+    CHECK_OK(ho_tensor_from_host(context, host + N_IMAGE + N_WEIGHT + C_OUT, HO_SHAPE(N, SIDE, SIDE, C_OUT), &seed));
+    x->needs_grad = w->needs_grad = b->needs_grad = true;
+    if (one_step) {
+        CHECK_OK(ho_conv2d_act(context, x, w, b, &same, &act, &y));
+    } else {
+        CHECK_OK(ho_conv2d(context, x, w, &same, &sum));
+        CHECK_OK(ho_bias_act(context, sum, b, &act, &y));
+    }
+    CHECK_OK(ho_tensor_to_host(context, y, results));
+    CHECK_OK(ho_backward_seed(context, y, seed));
+    CHECK_OK(ho_tensor_grad_to_host(context, x, results + N_OUT));
+    CHECK_OK(ho_tensor_grad_to_host(context, w, results + N_OUT + N_IMAGE));
+    CHECK_OK(ho_tensor_grad_to_host(context, b, results + N_OUT + N_IMAGE + N_WEIGHT));
+    ho_context_free(context);
+    free(host);
+}
+
+static void conv2d_act(void **state) {
+    (void)state;
+    assert_true(ho_conv_fuses(check_device(), &(ho_fused_shape){N, SIDE, SIDE, C_IN, C_OUT}));
+    float *one = normals(N_RESULTS, 0), *two = normals(N_RESULTS, 0);
+    run_act(true, one);
+    run_act(false, two);
+    compare("output", one, two, N_OUT);
+    compare("gradient of x", one + N_OUT, two + N_OUT, N_IMAGE);
+    compare("gradient of the weight", one + N_OUT + N_IMAGE, two + N_OUT + N_IMAGE, N_WEIGHT);
+    compare("gradient of the bias", one + N_RESULTS - C_OUT, two + N_RESULTS - C_OUT, C_OUT);
+    free(one);
+    free(two);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(modconv)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(modconv), cmocka_unit_test(conv2d_act)};
     return cmocka_run_group_tests_name("fused convolutions", tests, NULL, NULL);
 }
