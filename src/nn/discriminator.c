@@ -1,4 +1,4 @@
-/* StyleGAN2's residual discriminator (REFERENCE 2.1), and its tangent.
+/* StyleGAN2's residual discriminator (stylegan2-ada-pytorch, training/networks.py: Discriminator), and its tangent.
  *
  * Every layer carries a pair (value, dot): dot is the derivative of value along image_dot. Convolutions, filters and
  * sums are linear, so that dot takes the same path without the bias; a leaky ReLU multiplies dot by the slope that the

@@ -1,4 +1,4 @@
-/* Layers and taps of LPIPS's networks (REFERENCE 3.1, and richzhang/PerceptualSimilarity for AlexNet and SqueezeNet);
+/* Layers and taps of LPIPS's networks (richzhang/PerceptualSimilarity, lpips/pretrained_networks.py);
  * indices are those of torchvision's `features`. */
 #include "perceptual_topology.h"
 

@@ -1,4 +1,4 @@
-/* evaluate: every trained segmentation network on the real test images of dataset.h5 (REFERENCE 7.3). Results go into
+/* evaluate: every trained segmentation network on the real test images of dataset.h5 (IoU as austinxu87/handsoff, test_deeplab.py). Results go into
  * metrics.json and
  *
  *   evaluation.h5                          one row a method and number of labelled images, one column a seed
