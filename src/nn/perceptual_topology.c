@@ -1,5 +1,5 @@
-/* Layers and taps of LPIPS's networks (richzhang/PerceptualSimilarity, lpips/pretrained_networks.py);
- * indices are those of torchvision's `features`. */
+/* Layers and taps of LPIPS's networks (richzhang/PerceptualSimilarity, lpips/pretrained_networks.py); indices are those
+ * of torchvision's `features`. */
 #include "perceptual_topology.h"
 
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* evaluate: every trained segmentation network on the real test images of dataset.h5 (IoU as austinxu87/handsoff, test_deeplab.py). Results go into
- * metrics.json and
+/* evaluate: every trained segmentation network on the real test images of dataset.h5 (IoU as austinxu87/handsoff,
+ * test_deeplab.py). Results go into metrics.json and
  *
  *   evaluation.h5                          one row a method and number of labelled images, one column a seed
  *     /method (R) strings   /labelled (R) i64   /seed (S) i64   /class_name (K) strings
