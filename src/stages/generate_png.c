@@ -34,6 +34,8 @@ bool ho_png_folder_is_there(ho_run *run, int64_t count) {
 
 void ho_png_folder_forget(ho_run *run, int64_t count) {
     (void)unlink(list_path(run, count));
+    /* Asking for the list's path made its folder: leave none behind that is empty. */
+    (void)rmdir(ho_run_path(run, "synthetic_%lld_png", (long long)count));
 }
 
 static ho_status save(const export_job *j, int64_t done) {
