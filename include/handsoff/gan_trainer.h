@@ -49,6 +49,10 @@ ho_status ho_gan_trainer_create(ho_device *device, const ho_gan_options *options
                                 const uint8_t *const *images, ho_gan_trainer **trainer);
 void ho_gan_trainer_free(ho_gan_trainer *trainer); /* NULL is allowed */
 
+/* Starts from the networks of another training's checkpoint, of any image size: tensors of the same name and shape are
+ * taken, the others keep their random values; optimisers, counters and p start anew. *n_taken of *n tensors of the
+ * generator and the discriminator fit; none is HO_EFORMAT. */
+ho_status ho_gan_trainer_init(ho_gan_trainer *trainer, ho_store *store, int *n_taken, int *n);
 /* One iteration: Gmain, Dmain and every r1_interval-th time R1; then the moving average and the control of p. A loss
  * that is not finite is HO_ENUMERIC, with the iteration. */
 ho_status ho_gan_trainer_step(ho_gan_trainer *trainer, ho_gan_report *report);

@@ -73,6 +73,8 @@ ho_status ho_store_visit_strings(ho_store *store, ho_strings_visitor visit, void
  */
 ho_status ho_store_write_params(ho_store *store, const char *prefix, ho_params *params);
 ho_status ho_store_read_params(ho_store *store, const char *prefix, ho_params *params);
+/* Those that the file has in the same shape; the others keep their values. *n_read counts them. */
+ho_status ho_store_read_fitting_params(ho_store *store, const char *prefix, ho_params *params, int *n_read);
 
 /* Hex SHA-256 of a file's bytes. */
 ho_status ho_file_sha256(const char *path, char hex[65]);

@@ -39,6 +39,8 @@ const ho_config_key HO_CONFIG_KEYS[] = {
     INT("data.n_unlabelled", 0, 10000000, "0", "toy_faces: unlabelled images drawn for train-gan"),
 
     TEXT("gan.weights", "", "a trained generator to use instead of training one"),
+    TEXT("gan.init", "",
+         "checkpoint of another training, of any image size, to start from: tensors that fit are taken"),
     INT("gan.z_dim", 1, 4096, "512", "width of z"),
     INT("gan.w_dim", 1, 4096, "512", "width of w"),
     INT("gan.channel_base", 1, 1048576, "16384", "channels(r) = min(channel_base / r, channel_max)"),

@@ -147,3 +147,22 @@ ho_status ho_store_read_params(ho_store *store, const char *prefix, ho_params *p
     free(buffer);
     return status;
 }
+
+ho_status ho_store_read_fitting_params(ho_store *store, const char *prefix, ho_params *params, int *n_read) {
+    char name[NAME_SIZE], why[3 * NAME_SIZE];
+    float *buffer = NULL;
+    HO_TRY(new_buffer(params, &buffer));
+    ho_status status = HO_OK;
+    *n_read = 0;
+    for (int i = 0; status == HO_OK && i < ho_params_n(params); i++) {
+        ho_param *param = ho_params_at(params, i);
+        status = full_name(store, prefix, param, name);
+        status = status == HO_OK ? compare_one(store, name, param, why, sizeof why) : status;
+        if (status == HO_OK && why[0] == '\0') {
+            status = read_one(store, prefix, params, param, buffer);
+            ++*n_read;
+        }
+    }
+    free(buffer);
+    return status;
+}

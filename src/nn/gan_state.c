@@ -187,3 +187,20 @@ ho_status ho_gan_trainer_read(ho_gan_trainer *trainer, ho_store *store) {
     t->last_r1 = state[3];
     return status;
 }
+
+ho_status ho_gan_trainer_init(ho_gan_trainer *trainer, ho_store *store, int *n_taken, int *n) {
+    ho_params *g = ho_generator_params(trainer->g), *d = ho_discriminator_params(trainer->d);
+    int n_g, n_ema, n_d;
+    HO_TRY(ho_store_read_fitting_params(store, "generator/", g, &n_g));
+    HO_TRY(ho_store_read_fitting_params(store, "generator_ema/", ho_generator_params(trainer->g_ema), &n_ema));
+    HO_TRY(ho_store_read_fitting_params(store, "discriminator/", d, &n_d));
+    if (n_g == 0 || n_ema == 0 || n_d == 0) {
+        HO_FAIL(HO_EFORMAT,
+                "%s: no tensor fits this network; a checkpoint of train-gan (checkpoints/train-gan.h5 of a run) with "
+                "the same gan.w_dim, gan.channel_base and gan.channel_max is wanted",
+                ho_store_path(store));
+    }
+    *n_taken = n_g + n_d;
+    *n = ho_params_n(g) + ho_params_n(d);
+    return HO_OK;
+}

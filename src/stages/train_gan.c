@@ -1,5 +1,6 @@
 /* train-gan: dataset.h5 (labelled training images and unlabelled ones, never test images) -> generator.h5, the moving
  * average of a StyleGAN2 generator. With gan.weights, that file takes its place. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,17 +12,17 @@
 #include "stages.h"
 
 static const char *const STAGE = "train-gan";
-/* What the result depends on. A checkpoint does not depend on gan.kimg, so that a longer run goes on from a shorter
- * one. */
+/* What the result depends on; gan.init counts where it is given (prefixes()). A checkpoint does not depend on gan.kimg,
+ * so that a longer run goes on from a shorter one. */
 static const char *const PREFIXES[] = {
-    "seed",         "data.size",       "gan.z_dim",          "gan.w_dim",  "gan.channel_base", "gan.channel_max",
-    "gan.batch",    "gan.lr",          "gan.beta1",          "gan.beta2",  "gan.r1_gamma",     "gan.r1_interval",
-    "gan.mixing",   "gan.ema_kimg",    "gan.ema_rampup",     "gan.mirror", "gan.augment",      "gan.ada_target",
-    "gan.ada_kimg", "gan.mbstd_group", "gan.mapping_layers", "gan.kimg"};
-enum { N_PREFIXES = sizeof PREFIXES / sizeof PREFIXES[0], N_CHECKPOINT_PREFIXES = N_PREFIXES - 1 };
+    "gan.init",        "seed",         "data.size",       "gan.z_dim",          "gan.w_dim",  "gan.channel_base",
+    "gan.channel_max", "gan.batch",    "gan.lr",          "gan.beta1",          "gan.beta2",  "gan.r1_gamma",
+    "gan.r1_interval", "gan.mixing",   "gan.ema_kimg",    "gan.ema_rampup",     "gan.mirror", "gan.augment",
+    "gan.ada_target",  "gan.ada_kimg", "gan.mbstd_group", "gan.mapping_layers", "gan.kimg"};
+enum { N_PREFIXES = sizeof PREFIXES / sizeof PREFIXES[0] };
 static const char *const WEIGHTS_PREFIXES[] = {"data.size", "gan.weights"};
 
-enum { GRID = 8, SWD_IMAGES = 2048, SWD_PATCHES = 16, SWD_PROJECTIONS = 128 };
+enum { GRID = 8, SWD_IMAGES = 2048, SWD_PATCHES = 16, SWD_PROJECTIONS = 128, INIT_SIZE = 1100 };
 
 typedef struct {
     ho_run *run;
@@ -30,6 +31,7 @@ typedef struct {
     int64_t n_images;
     ho_gan_options options;
     ho_gan_trainer *trainer;
+    char init[INIT_SIZE]; /* file that the training started from and its SHA-256; empty: random values */
     ho_swd_set *reals;
     uint8_t *samples; /* room for the images of one snapshot */
     int64_t n_swd;
@@ -37,6 +39,13 @@ typedef struct {
     double loss_g, loss_d, seconds;
     int64_t iterations;
 } gan_stage;
+
+/* The *n config keys of the record; the last, gan.kimg, is left out for checkpoints. */
+static const char *const *prefixes(const ho_run *run, bool checkpoint, int *n) {
+    const int skip = *ho_config_text(ho_run_config(run), "gan.init") == '\0' ? 1 : 0;
+    *n = N_PREFIXES - skip - (checkpoint ? 1 : 0);
+    return PREFIXES + skip;
+}
 
 /* ---- config and data ------------------------------------------------------------------------------------- */
 
@@ -141,10 +150,12 @@ static ho_status measure(gan_stage *s, double *swd) {
 
 static ho_status write_checkpoint(gan_stage *s) {
     const char *const inputs[] = {ho_run_path(s->run, "dataset.h5")};
+    int n;
+    const char *const *keys = prefixes(s->run, true, &n);
     ho_store *store;
     HO_TRY(ho_store_create(ho_run_path(s->run, "checkpoints/train-gan.h5"), &store));
-    ho_status status =
-        ho_run_record(s->run, store, STAGE, "gan checkpoint", N_CHECKPOINT_PREFIXES, PREFIXES, 1, inputs);
+    ho_status status = ho_run_record(s->run, store, STAGE, "gan checkpoint", n, keys, 1, inputs);
+    status = status == HO_OK && s->init[0] != '\0' ? ho_store_set_text(store, "init", s->init) : status;
     status = status == HO_OK ? ho_gan_trainer_write(s->trainer, store) : status;
     status = status == HO_OK ? ho_store_commit(store) : status;
     ho_store_close(store);
@@ -192,17 +203,43 @@ static ho_status snapshot(gan_stage *s, const ho_gan_report *report) {
 
 /* ---- training -------------------------------------------------------------------------------------------- */
 
+/* The networks of gan.init, whose SHA-256 is kept: the file itself may change later, and is not asked for again. */
+static ho_status start_from(gan_stage *s, const char *path) {
+    ho_store *store;
+    char sha[65];
+    int n_taken = 0, n = 0;
+    HO_TRY(ho_file_sha256(path, sha));
+    HO_TRY(ho_store_open(path, &store));
+    const ho_status status = ho_gan_trainer_init(s->trainer, store, &n_taken, &n);
+    ho_store_close(store);
+    if (status != HO_OK) {
+        return ho_fail_context(status, "gan.init");
+    }
+    snprintf(s->init, sizeof s->init, "%.1000s %s", path, sha);
+    ho_run_say(s->run, "train-gan: starts from %s: %d of %d tensors fit", path, n_taken, n);
+    return HO_OK;
+}
+
 /* Goes on from a checkpoint of the same config and data; says so, and says why when it cannot. */
 static ho_status resume(gan_stage *s) {
     const char *path = ho_run_path(s->run, "checkpoints/train-gan.h5"), *why;
     const char *const inputs[] = {ho_run_path(s->run, "dataset.h5")};
-    if (!ho_run_is_current(s->run, path, STAGE, N_CHECKPOINT_PREFIXES, PREFIXES, 1, inputs, &why)) {
+    const char *init = ho_config_text(ho_run_config(s->run), "gan.init");
+    int n;
+    const char *const *keys = prefixes(s->run, true, &n);
+    if (!ho_run_is_current(s->run, path, STAGE, n, keys, 1, inputs, &why)) {
         ho_run_say(s->run, "train-gan: starts anew: %s", why);
+        if (*init != '\0') {
+            HO_TRY(start_from(s, ho_run_data_path(s->run, init)));
+        }
         return ho_run_log_restart(s->run, STAGE, "kimg", 0.0);
     }
     ho_store *store;
     HO_TRY(ho_store_open(path, &store));
-    const ho_status status = ho_gan_trainer_read(s->trainer, store);
+    ho_status status = ho_gan_trainer_read(s->trainer, store);
+    if (status == HO_OK && *init != '\0') {
+        status = ho_store_get_text(store, "init", s->init, sizeof s->init);
+    }
     ho_store_close(store);
     if (status != HO_OK) {
         return ho_fail_context(status, "%s", path);
@@ -246,11 +283,12 @@ static ho_status train(gan_stage *s) {
     return HO_OK;
 }
 
-static ho_status write_generator(ho_run *run, ho_generator *generator, int n_prefixes, const char *const *prefixes,
-                                 const char *input) {
+static ho_status write_generator(ho_run *run, ho_generator *generator, const char *init, int n_keys,
+                                 const char *const *keys, const char *input) {
     ho_store *store;
     HO_TRY(ho_store_create(ho_run_path(run, "generator.h5"), &store));
-    ho_status status = ho_run_record(run, store, STAGE, "generator", n_prefixes, prefixes, 1, &input);
+    ho_status status = ho_run_record(run, store, STAGE, "generator", n_keys, keys, 1, &input);
+    status = status == HO_OK && *init != '\0' ? ho_store_set_text(store, "init", init) : status;
     status = status == HO_OK ? ho_generator_write(generator, store) : status;
     status = status == HO_OK ? ho_store_commit(store) : status;
     ho_store_close(store);
@@ -267,9 +305,10 @@ static ho_status train_stage(gan_stage *s) {
     HO_TRY(resume(s));
     HO_TRY(prepare_reals(s));
     HO_TRY(train(s));
-    HO_TRY(write_generator(s->run, ho_gan_trainer_generator(s->trainer), N_PREFIXES, PREFIXES,
-                           ho_run_path(s->run, "dataset.h5")));
-    return HO_OK;
+    int n;
+    const char *const *keys = prefixes(s->run, false, &n);
+    return write_generator(s->run, ho_gan_trainer_generator(s->trainer), s->init, n, keys,
+                           ho_run_path(s->run, "dataset.h5"));
 }
 
 /* A generator that somebody else trained. */
@@ -286,7 +325,7 @@ static ho_status copy_weights(ho_run *run, const char *path) {
         status = ho_fail(HO_ECONFIG, __FILE__, __LINE__, "gan.weights %s makes images of %lldx%lld, not data.size %lld",
                          path, (long long)shape->height, (long long)shape->width, (long long)size);
     }
-    status = status == HO_OK ? write_generator(run, generator, 2, WEIGHTS_PREFIXES, path) : status;
+    status = status == HO_OK ? write_generator(run, generator, "", 2, WEIGHTS_PREFIXES, path) : status;
     ho_generator_free(generator);
     return status;
 }
@@ -311,7 +350,9 @@ static ho_status current(ho_run *run, bool *is_current, const char **why) {
         *is_current = ho_run_is_current(run, path, STAGE, 2, WEIGHTS_PREFIXES, 1, inputs, why);
     } else {
         const char *const inputs[] = {ho_run_path(run, "dataset.h5")};
-        *is_current = ho_run_is_current(run, path, STAGE, N_PREFIXES, PREFIXES, 1, inputs, why);
+        int n;
+        const char *const *keys = prefixes(run, false, &n);
+        *is_current = ho_run_is_current(run, path, STAGE, n, keys, 1, inputs, why);
     }
     return HO_OK;
 }

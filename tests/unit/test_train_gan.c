@@ -204,15 +204,19 @@ static void test_refuses(void **state) {
 
 /* ---- the stage ------------------------------------------------------------------------------------------- */
 
-static void open_run(const char *name, const char *size, const char *kimg, const char *weights) {
-    char last[320];
-    snprintf(last, sizeof last, "gan.weights=%s", weights);
-    const char *const overrides[] = {size, kimg, last};
+static void open_run_from(const char *name, const char *size, const char *kimg, const char *from) {
+    const char *const overrides[] = {size, kimg, from};
     open_run_of(name,
                 "seed: 7\ndata: {n_train: 6, n_test: 2, n_unlabelled: 4}\n"
                 "gan: {z_dim: 8, w_dim: 8, channel_max: 8, mapping_layers: 2, batch: 4, r1_interval: 2, "
                 "snapshot_kimg: 0.016}\n",
                 CHECK_LEN(overrides), overrides);
+}
+
+static void open_run(const char *name, const char *size, const char *kimg, const char *weights) {
+    char last[320];
+    snprintf(last, sizeof last, "gan.weights=%s", weights);
+    open_run_from(name, size, kimg, last);
 }
 
 static void execute(void) {
@@ -257,6 +261,66 @@ static void test_stage_goes_on_to_the_same_file(void **state) {
     close_run();
 }
 
+/* From a training at half the size: what both have is taken, training differs from one that starts at random, goes on
+ * after a stop even when that file is gone, and the generator says what it started from. */
+static void test_stage_starts_from_another_training(void **state) {
+    (void)state;
+    char init[400], hex[65], random[65], text[1200];
+    snprintf(init, sizeof init, "gan.init=%s", in_folder("runs/whole/checkpoints/train-gan.h5"));
+    const char *sizes = "data.size=16";
+    open_run("random16", sizes, "gan.kimg=0.004", "");
+    execute();
+    CHECK_OK(ho_file_sha256(ho_run_path(run, "generator.h5"), random));
+    close_run();
+    for (int part = 0; part < 2; ++part) {
+        open_run_from("from8", sizes, part == 0 ? "gan.kimg=0.004" : "gan.kimg=0.008", init);
+        execute();
+        ho_store *store;
+        CHECK_OK(ho_store_open(ho_run_path(run, "generator.h5"), &store));
+        CHECK_OK(ho_store_get_text(store, "init", text, sizeof text));
+        assert_non_null(strstr(text, "runs/whole/checkpoints/train-gan.h5 "));
+        ho_store_close(store);
+        CHECK_OK(ho_file_sha256(ho_run_path(run, "generator.h5"), hex));
+        assert_string_not_equal(hex, random);
+        close_run();
+        unlink(in_folder("runs/whole/checkpoints/train-gan.h5"));
+    }
+    open_run_from("from9", sizes, "gan.kimg=0.004", init);
+    CHECK_OK(HO_STAGE_IMPORT_DATA.execute(run));
+    CHECK_FAILS(HO_STAGE_TRAIN_GAN.execute(run), HO_EIO, "train-gan.h5");
+    close_run();
+}
+
+static void test_init_takes_what_fits(void **state) {
+    (void)state;
+    ho_gan_options small = tiny(1), large = tiny(2);
+    large.shape.height = large.shape.width = 16;
+    char hex[65];
+    run_steps(&small, NULL, 2, "small.h5", hex);
+    float want[64], want_average[64], got[64], got_average[64];
+    read_weights("small.h5", want, want_average);
+    ho_store *store;
+    int n_taken, n;
+    CHECK_OK(ho_store_open(in_folder("small.h5"), &store));
+    ho_gan_trainer *t = trainer_new(&large);
+    CHECK_OK(ho_gan_trainer_init(t, store, &n_taken, &n));
+    assert_true(n_taken > 20 && n_taken < n);
+    assert_int_equal(ho_gan_trainer_images_seen(t), 0);
+    ho_store_close(store);
+    save(t, "large.h5", hex);
+    ho_gan_trainer_free(t);
+    read_weights("large.h5", got, got_average);
+    assert_memory_equal(got, want, sizeof want);
+    assert_memory_equal(got_average, want_average, sizeof want_average);
+    CHECK_OK(ho_store_create(in_folder("empty.h5"), &store));
+    commit(store);
+    CHECK_OK(ho_store_open(in_folder("empty.h5"), &store));
+    t = trainer_new(&large);
+    CHECK_FAILS(ho_gan_trainer_init(t, store, &n_taken, &n), HO_EFORMAT, "empty.h5", "checkpoints/train-gan.h5");
+    ho_gan_trainer_free(t);
+    ho_store_close(store);
+}
+
 static void test_stage_refuses_weights_of_another_size(void **state) {
     (void)state;
     open_run("other", "data.size=16", "gan.kimg=0.032", in_folder("runs/whole/generator.h5"));
@@ -278,6 +342,8 @@ int main(void) {
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_stage_goes_on_to_the_same_file),
         cmocka_unit_test(test_stage_refuses_weights_of_another_size),
+        cmocka_unit_test(test_init_takes_what_fits),
+        cmocka_unit_test(test_stage_starts_from_another_training),
     };
     return cmocka_run_group_tests(tests, setup, remove_folder);
 }
