@@ -32,10 +32,11 @@ typedef struct {
 
 /* Makers. */
 ho_status bench_make_synthesis(bench_work *work, int64_t size, int64_t channel_max, int64_t N);
-ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t unused_b, int64_t unused_c);
+ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t loss_size, int64_t unused_c);
 ho_status bench_make_lpips(bench_work *work, int64_t size, int64_t N, int64_t backward);
 ho_status bench_make_head_inference(bench_work *work, int64_t size, int64_t channels, int64_t unused_c);
 ho_status bench_make_head_training(bench_work *work, int64_t batch, int64_t channels, int64_t unused_c);
+ho_status bench_make_deeplab(bench_work *work, int64_t size, int64_t N, int64_t training);
 ho_status bench_make_gan(bench_work *work, int64_t size, int64_t channel_max, int64_t N);
 ho_status bench_make_gemm(bench_work *work, int64_t size, int64_t unused_b, int64_t unused_c);
 /* The three directions of a 3x3 convolution. */

@@ -41,6 +41,7 @@ ho_status bench_make_synthesis(bench_work *work, int64_t size, int64_t channel_m
 typedef struct {
     ho_generator *generator;
     ho_perceptual *net;
+    int64_t reduction; /* the loss sees means of reduction x reduction pixels */
     ho_tensor *target, *w;
     ho_taps taps;
     ho_params *params;
@@ -51,6 +52,9 @@ static ho_status differentiate(bench_work *work, inversion *s) {
     ho_tensor *image = NULL, *lpips = NULL, *mse = NULL, *sum = NULL, *loss = NULL;
     ho_taps taps = {0};
     HO_TRY(ho_generator_synthesize(work->context, s->generator, s->w, NULL, NULL, &image));
+    if (s->reduction > 1) {
+        HO_TRY(ho_avg_pool(work->context, image, s->reduction, &image));
+    }
     HO_TRY(ho_perceptual_features(work->context, s->net, image, &taps));
     HO_TRY(ho_perceptual_distance(work->context, s->net, &taps, &s->taps, &lpips));
     HO_TRY(ho_mse_per_sample(work->context, image, s->target, &mse));
@@ -71,8 +75,8 @@ static ho_status run_inversion(bench_work *work) {
     return ho_device_sync(work->device);
 }
 
-ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t unused_b, int64_t unused_c) {
-    (void)unused_b, (void)unused_c;
+ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t loss_size, int64_t unused_c) {
+    (void)unused_c;
     static inversion s;
     const ho_stylegan2_shape shape = bench_stylegan2(size, 512);
     const int64_t L = ho_stylegan2_n_ws(&shape);
@@ -80,7 +84,8 @@ ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t unused_b,
     ho_params_set_trainable(ho_generator_params(s.generator), false);
     HO_TRY(ho_params_hold(ho_generator_params(s.generator), true));
     HO_TRY(bench_vgg16(work, &s.net));
-    HO_TRY(bench_normal(work, HO_SHAPE(1, size, size, 3), 1, &s.target));
+    s.reduction = size / loss_size;
+    HO_TRY(bench_normal(work, HO_SHAPE(1, loss_size, loss_size, 3), 1, &s.target));
     HO_TRY(ho_perceptual_features(work->lasting, s.net, s.target, &s.taps));
     HO_TRY(ho_params_create(work->device, &s.params));
     HO_TRY(ho_params_add(s.params, HO_PARAM, HO_INIT_NORMAL(1.0), HO_FILE_SAME, HO_SHAPE(1, L, 512), &s.w, "w_plus"));
@@ -88,9 +93,9 @@ ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t unused_b,
     HO_TRY(ho_adam_create(s.params, &s.adam));
     work->state = &s;
     work->run = run_inversion;
-    work->flop = 2.0 * (bench_flop_synthesis(&shape) + bench_flop_vgg16(size, size));
-    (void)snprintf(work->shape, sizeof work->shape, "N1 generator and loss %lldx%lld, target features kept",
-                   (long long)size, (long long)size);
+    work->flop = 2.0 * (bench_flop_synthesis(&shape) + bench_flop_vgg16(loss_size, loss_size));
+    (void)snprintf(work->shape, sizeof work->shape, "N1 generator %lldx%lld, loss %lldx%lld, target features kept",
+                   (long long)size, (long long)size, (long long)loss_size, (long long)loss_size);
     return HO_OK;
 }
 

@@ -92,7 +92,7 @@ def compare(item, options):
             if side.process.poll() is None:
                 side.process.kill()
     mine = dict(ours.numbers(), peak_rss_mb=a["peak_rss_mb"])
-    yours = dict(theirs.numbers(), peak_rss_mb=b["peak_rss_mb"], variant=b["variant"])
+    yours = dict(theirs.numbers(), peak_rss_mb=b["peak_rss_mb"], variant=b["variant"], trial=b["trial"])
     return {"item": item, "shape": a["shape"], "reps": len(ours.wall), "threads": options.threads, "gflop": a["gflop"],
             "ours": mine, "torch": yours, "ratio": yours["median_s"] / mine["median_s"],
             "ratio_cpu": yours["cpu_median_s"] / mine["cpu_median_s"], "load": os.getloadavg()[0],

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """The items of bench.c in PyTorch: python3 torch_items.py ITEM THREADS, as peer.py starts it. Random weights. Where there is
 more than one usual way to do an item (modulation fused or not, hypercolumn formed or commuted, memory format), each is
-tried and the fastest serves."""
+tried and the fastest serves. They are tried in a process of their own (--try), so that this one's peak memory is that of
+the way that serves."""
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 
 import torch
 from torch.nn import functional as F
 
-from torch_networks import Discriminator, Generator, Lpips, channels
+from torch_networks import DeepLab, Discriminator, Generator, Lpips, channels
 
 
 def synthesis(size, most, N):
@@ -102,22 +104,57 @@ def lpips(size, N, backward):
     return {"contiguous": lambda: run(plain), "channels_last": lambda: run(last)}
 
 
-def inversion(size):
+def inversion(size, loss_size):
     G, net = Generator(size, 512), Lpips()
-    target = torch.randn(1, 3, size, size)
-    with torch.no_grad():
-        taps = net.taps(target)
+    target = torch.randn(1, 3, loss_size, loss_size)
     w = torch.randn(1, G.rows, 512).requires_grad_()
     adam = torch.optim.Adam([w], lr=1e-3)
+    taps = {}  # of the target, kept; by memory format
 
-    def run(fused):
+    def run(fused, memory_format):
+        net.to(memory_format)
+        if memory_format not in taps:
+            with torch.no_grad():
+                taps[memory_format] = net.taps(target.contiguous(memory_format=memory_format))
         image = G.synthesize(w, fused)
-        loss = net.distance(net.taps(image), taps).sum() + F.mse_loss(image, target)
+        image = F.avg_pool2d(image, size // loss_size) if size > loss_size else image
+        seen = net.taps(image.contiguous(memory_format=memory_format))
+        loss = net.distance(seen, taps[memory_format]).sum() + F.mse_loss(image, target)
         adam.zero_grad()
         loss.backward()
         adam.step()
 
-    return {"unfused": lambda: run(False), "fused": lambda: run(True)}
+    plain, last = torch.contiguous_format, torch.channels_last
+    return {"unfused": lambda: run(False, plain), "fused": lambda: run(True, plain),
+            "unfused, channels_last": lambda: run(False, last)}
+
+
+# ---- segmentation --------------------------------------------------------------------------------------------------------
+
+
+def segmentation(size, N, what):
+    def ways(memory_format):
+        net = DeepLab(size, 16, 8).to(memory_format=memory_format)
+        x = torch.randn(N, 3, size, size).contiguous(memory_format=memory_format)
+        labels = torch.randint(0, 8, (N, size, size))
+        images = torch.randint(0, 256, (N, size, size, 3), dtype=torch.uint8)
+        mean, std = torch.tensor([0.485, 0.456, 0.406]) * 255.0, torch.tensor([0.229, 0.224, 0.225]) * 255.0
+        adam = torch.optim.Adam(net.parameters(), lr=1e-3)
+
+        def train():
+            adam.zero_grad(set_to_none=True)
+            F.cross_entropy(net(x), labels).backward()
+            adam.step()
+
+        def infer():
+            with torch.inference_mode():
+                pixels = ((images.float() - mean) / std).permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
+                net(pixels).argmax(1).to(torch.uint8)
+
+        net.train(what == "train")
+        return train if what == "train" else infer
+
+    return {"contiguous": ways(torch.contiguous_format), "channels_last": ways(torch.channels_last)}
 
 
 # ---- label head ----------------------------------------------------------------------------------------------------------
@@ -231,13 +268,16 @@ def find(item):
         return lpips(n[0], n[1], n[2] == "fwdbwd")
     n = numbers(r"invert_(\d+)_n1")
     if n:
-        return inversion(n[0])
+        return inversion(n[0], min(n[0], 512))
     n = numbers(r"head_infer_(\d+)")
     if n:
         return head_inference(n[0], 700 if n[0] == 64 else 6080)
     n = numbers(r"head_train_(\d+)")
     if n:
         return head_training(n[0], 6080)
+    n = numbers(r"deeplab_(\d+)_n(\d+)_(infer|train)")
+    if n:
+        return segmentation(*n)
     n = numbers(r"gan_(\d+)_n(\d+)")
     if n:
         return {"unfused": GanStep(n[0], 64, n[1])}
@@ -263,21 +303,36 @@ def peak_rss():
             return round(int(line.split()[1]) / 1024)
 
 
-def main():
-    item, threads = sys.argv[1], int(sys.argv[2])
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    ways = find(item)
-    trial = {name: once(way)[1] for name, way in ways.items()}  # warms up, too
-    if len(ways) > 1 and max(trial.values()) < 1.0:
-        trial = {name: min(once(way)[1] for _ in range(3)) for name, way in ways.items()}
-    variant = min(trial, key=trial.get)
-    print("ready", flush=True)
+def try_all(ways):
+    """CPU seconds of each way. All are warm before any is timed; short ones count by the best of three."""
+    warm = [once(way)[1] for way in ways.values()]
+    return {name: min(once(way)[1] for _ in range(3 if max(warm) < 1.0 else 1)) for name, way in ways.items()}
+
+
+def serve(way):
     for _ in sys.stdin:
         runs, start = [], time.perf_counter()
         while not runs or time.perf_counter() - start < 0.1:
-            runs.append(once(ways[variant]))
+            runs.append(once(way))
         print(*(f"{sum(r[i] for r in runs) / len(runs):.9g}" for i in range(2)), flush=True)
+
+
+def main():
+    item, threads = sys.argv[1:3]
+    torch.set_num_threads(int(threads))
+    torch.manual_seed(0)
+    ways = find(item)
+    if sys.argv[3:] == ["--try"]:
+        print(json.dumps(try_all(ways)))
+        return
+    trial = {}
+    if len(ways) > 1:
+        trial = json.loads(subprocess.check_output([sys.executable, __file__, item, threads, "--try"],
+                                                    stdin=subprocess.DEVNULL))
+    variant = min(ways, key=lambda name: trial.get(name, 0.0))
+    once(ways[variant])  # warms up
+    print("ready", flush=True)
+    serve(ways[variant])
     malloc = "jemalloc" if "jemalloc" in os.environ.get("LD_PRELOAD", "") else "libc"
     print(json.dumps({"variant": variant, "trial": trial, "peak_rss_mb": peak_rss(), "version": torch.__version__,
                       "malloc": malloc}))

@@ -1,4 +1,5 @@
-"""StyleGAN2 (Karras et al. 2020) and LPIPS over VGG16 in PyTorch, as a user would write them: random weights."""
+"""StyleGAN2 (Karras et al. 2020), LPIPS over VGG16 and the small DeepLabV3 of src/nn in PyTorch, as a user would write
+them: random weights."""
 import math
 
 import torch
@@ -180,3 +181,45 @@ class Lpips:
 
     def distance(self, a, b):
         return sum((x - y).square().sum(1).mean((1, 2)) for x, y in zip(a, b))
+
+
+# ---- DeepLabV3 -----------------------------------------------------------------------------------------------------------
+
+
+def conv_norm(I, O, k, stride=1, dilation=1, relu=True):
+    layers = [torch.nn.Conv2d(I, O, k, stride, dilation * (k // 2), dilation, bias=False), torch.nn.BatchNorm2d(O)]
+    return torch.nn.Sequential(*layers, *([torch.nn.ReLU(inplace=True)] if relu else []))
+
+
+class Block(torch.nn.Module):
+    def __init__(self, I, O, stride, dilations):
+        super().__init__()
+        self.inner = torch.nn.Sequential(conv_norm(I, O, 3, stride, dilations[0]),
+                                         conv_norm(O, O, 3, 1, dilations[1], relu=False))
+        same = I == O and stride == 1
+        self.shortcut = torch.nn.Identity() if same else conv_norm(I, O, 1, stride, relu=False)
+
+    def forward(self, x):
+        return F.relu(self.inner(x).add_(self.shortcut(x)), inplace=True)
+
+
+class DeepLab(torch.nn.Module):
+    """One block a stage, images of 33 to 64 pixels: output stride 4. C channels in the first stage, K classes."""
+
+    def __init__(self, size, C, K):
+        super().__init__()
+        blocks = [Block(C, C, 1, (1, 1)), Block(C, 2 * C, 2, (1, 1)), Block(2 * C, 4 * C, 1, (1, 2)),
+                  Block(4 * C, 4 * C, 1, (2, 4))]
+        A, rates = 2 * C, [max(1, round(12 * i * (size / 4) / 64)) for i in (1, 2, 3)]
+        self.backbone = torch.nn.Sequential(conv_norm(3, C, 3, 2), *blocks)
+        self.branches = torch.nn.ModuleList([conv_norm(4 * C, A, 1)] +
+                                            [conv_norm(4 * C, A, 3, 1, rate) for rate in rates])
+        self.pooled = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), conv_norm(4 * C, A, 1))
+        self.head = torch.nn.Sequential(conv_norm(5 * A, A, 1), torch.nn.Dropout(0.1), conv_norm(A, A, 3),
+                                        torch.nn.Conv2d(A, K, 1))
+
+    def forward(self, image):
+        x = self.backbone(image)
+        branches = [branch(x) for branch in self.branches] + [self.pooled(x).expand(-1, -1, *x.shape[2:])]
+        return F.interpolate(self.head(torch.cat(branches, 1)), size=image.shape[2:], mode="bilinear",
+                             align_corners=False)
