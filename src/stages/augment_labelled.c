@@ -22,6 +22,9 @@ ho_labelled_change ho_draw_labelled_change(const ho_labelled_augmentation *optio
 
 /* Reflection about the border pixels' outer edges: -1 -> 0, n -> n - 1. */
 static int reflect(int i, int n) {
+    if (i >= 0 && i < n) { /* nearly always: spares the division */
+        return i;
+    }
     const int period = 2 * n;
     int r = i % period;
     r = r < 0 ? r + period : r;

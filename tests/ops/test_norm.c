@@ -56,7 +56,7 @@ static void test_batch_norm(void **state) {
     static const gc_case CASES[] = {
         NORM("two values", 1, 2, 3, TRAINING),           NORM("batch", 3, 5, 17, TRAINING),
         NORM("several segments", 30, 20, 1, TRAINING),   NORM("running", 3, 5, 4, EVALUATION),
-        NORM("one value, running", 1, 1, 2, EVALUATION),
+        NORM("one value, running", 1, 1, 2, EVALUATION), NORM("several lines of channels", 2, 3, 35, TRAINING),
     };
     gc_run("batch norm", CASES, CHECK_LEN(CASES));
 }
