@@ -13,10 +13,14 @@ static bool is_product(const ho_conv_shape *s) {
 }
 
 #ifndef HO_REAL_DOUBLE
-/* A convolution that Winograd's algorithm can compute, as ho_fused_shape. */
-static bool is_plain(const ho_conv_shape *s, ho_fused_shape *same) {
-    *same = (ho_fused_shape){s->N, s->H, s->W, s->C, s->O};
-    return s->kernel == 3 && s->stride == 1 && s->pad == 1 && s->dilation == 1 && !s->swapped;
+/* A convolution that Winograd's algorithm can compute, as its shape. */
+static bool is_same(const ho_conv_shape *s, winograd_shape *same) {
+    *same = (winograd_shape){s->N, s->H, s->W, s->C, s->O, s->dilation};
+    return s->kernel == 3 && s->stride == 1 && s->pad == s->dilation && !s->swapped;
+}
+
+static winograd_shape undilated(const ho_fused_shape *s) {
+    return (winograd_shape){s->N, s->H, s->W, s->C, s->O, 1};
 }
 #endif
 
@@ -25,8 +29,8 @@ ho_status ho_conv_forward(ho_device *device, const ho_conv_shape *s, const ho_re
         return ho_gemm(device, false, true, s->N * s->H * s->W, s->O, s->C, 1, x, s->C, w, s->C, 0, y, s->O);
     }
 #ifndef HO_REAL_DOUBLE
-    ho_fused_shape same;
-    if (is_plain(s, &same) && ho_winograd_fits(&same)) {
+    winograd_shape same;
+    if (is_same(s, &same) && ho_winograd_fits(&same)) {
         return ho_winograd_forward(device, &same, x, NULL, w, NULL, y);
     }
 #endif
@@ -39,8 +43,8 @@ ho_status ho_conv_backward_data(ho_device *device, const ho_conv_shape *s, const
         return ho_gemm(device, false, false, s->N * s->H * s->W, s->C, s->O, 1, g_y, s->O, w, s->C, 0, g_x, s->C);
     }
 #ifndef HO_REAL_DOUBLE
-    ho_fused_shape same;
-    if (is_plain(s, &same) && ho_winograd_fits(&same)) {
+    winograd_shape same;
+    if (is_same(s, &same) && ho_winograd_fits(&same)) {
         return ho_winograd_backward_data(device, &same, g_y, w, g_x);
     }
 #endif
@@ -53,9 +57,12 @@ ho_status ho_conv_backward_weights(ho_device *device, const ho_conv_shape *s, co
         return ho_gemm(device, true, false, s->O, s->C, s->N * s->H * s->W, 1, g_y, s->O, x, s->C, 0, g_w, s->C);
     }
 #ifndef HO_REAL_DOUBLE
-    ho_fused_shape same;
-    if (is_plain(s, &same) && ho_winograd_fits_weights(&same)) {
+    winograd_shape same;
+    if (is_same(s, &same) && ho_winograd_fits_weights(&same)) {
         return ho_winograd_backward_weights(device, &same, x, NULL, g_y, g_w);
+    }
+    if (ho_cpu_conv_overreaches(s)) {
+        return ho_cpu_conv_taps_backward_weights(device, s, x, g_y, g_w);
     }
 #endif
     return ho_cpu_conv_direct_backward_weights(device, s, x, g_y, g_w);
@@ -70,22 +77,26 @@ bool ho_conv_takes_swapped(const ho_device *device) {
 
 bool ho_conv_fuses(const ho_device *device, const ho_fused_shape *s) {
     (void)device;
-    return ho_winograd_fits(s);
+    const winograd_shape shape = undilated(s);
+    return ho_winograd_fits(&shape);
 }
 
 ho_status ho_fused_forward(ho_device *device, const ho_fused_shape *s, const ho_real *x, const ho_real *x_scale,
                            const ho_real *w, const ho_conv_epilogue *epilogue, ho_real *y) {
-    return ho_winograd_forward(device, s, x, x_scale, w, epilogue, y);
+    const winograd_shape shape = undilated(s);
+    return ho_winograd_forward(device, &shape, x, x_scale, w, epilogue, y);
 }
 
 ho_status ho_fused_backward_data(ho_device *device, const ho_fused_shape *s, const ho_real *g_y, const ho_real *w,
                                  ho_real *g_x) {
-    return ho_winograd_backward_data(device, s, g_y, w, g_x);
+    const winograd_shape shape = undilated(s);
+    return ho_winograd_backward_data(device, &shape, g_y, w, g_x);
 }
 
 ho_status ho_fused_backward_weights(ho_device *device, const ho_fused_shape *s, const ho_real *x,
                                     const ho_real *x_scale, const ho_real *g_y, ho_real *g_w) {
-    return ho_winograd_backward_weights(device, s, x, x_scale, g_y, g_w);
+    const winograd_shape shape = undilated(s);
+    return ho_winograd_backward_weights(device, &shape, x, x_scale, g_y, g_w);
 }
 
 #endif

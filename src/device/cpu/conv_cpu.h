@@ -12,4 +12,11 @@ ho_status ho_cpu_conv_direct_backward_data(ho_device *device, const ho_conv_shap
 ho_status ho_cpu_conv_direct_backward_weights(ho_device *device, const ho_conv_shape *s, const ho_real *x,
                                               const ho_real *g_y, ho_real *g_w);
 
+#ifndef HO_REAL_DOUBLE
+/* True for filters that reach further than the image, whose gradient goes tap by tap: a function of the shape. */
+bool ho_cpu_conv_overreaches(const ho_conv_shape *s);
+ho_status ho_cpu_conv_taps_backward_weights(ho_device *device, const ho_conv_shape *s, const ho_real *x,
+                                            const ho_real *g_y, ho_real *g_w);
+#endif
+
 #endif

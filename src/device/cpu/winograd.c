@@ -14,9 +14,11 @@
 #include "winograd_product.h"
 #include "winograd_tiles.h"
 
-bool ho_winograd_fits(const ho_fused_shape *s) {
-    const int64_t tiles = tiling_of(s->N, s->H, s->W).count;
-    return s->C % LANES == 0 && s->O % LANES == 0 && tiles >= 32 && s->C * s->O <= 4096 * tiles;
+bool ho_winograd_fits(const winograd_shape *s) {
+    const int64_t tiles = tiling_of(s).count;
+    /* Dilated, a third of the tiles' pixels may lie outside the sparse images; with more the direct sum is as quick. */
+    const bool full = s->dilation == 1 || tiles * OUT * OUT * 2 <= s->N * s->H * s->W * 3;
+    return s->C % LANES == 0 && s->O % LANES == 0 && tiles >= 32 && s->C * s->O <= 4096 * tiles && full;
 }
 
 /* What one call computes: the sides that are read and written. */
@@ -89,20 +91,20 @@ static ho_status convolve(ho_device *device, plan *p, const filter_case *f, cons
     return HO_OK;
 }
 
-ho_status ho_winograd_forward(ho_device *device, const ho_fused_shape *s, const float *x, const float *x_scale,
+ho_status ho_winograd_forward(ho_device *device, const winograd_shape *s, const float *x, const float *x_scale,
                               const float *w, const ho_conv_epilogue *epilogue, float *y) {
     const filter_case f = {false, s->C, s->O};
-    plan p = {.t = tiling_of(s->N, s->H, s->W), .x = x, .x_scale = x_scale, .epilogue = epilogue};
+    plan p = {.t = tiling_of(s), .x = x, .x_scale = x_scale, .epilogue = epilogue};
     p.y = y;
     p.in = view_of(&p.t, s->C);
     p.out = view_of(&p.t, s->O);
     return convolve(device, &p, &f, w);
 }
 
-ho_status ho_winograd_backward_data(ho_device *device, const ho_fused_shape *s, const float *g_y, const float *w,
+ho_status ho_winograd_backward_data(ho_device *device, const winograd_shape *s, const float *g_y, const float *w,
                                     float *g_x) {
     const filter_case f = {true, s->C, s->O};
-    plan p = {.t = tiling_of(s->N, s->H, s->W), .x = g_y};
+    plan p = {.t = tiling_of(s), .x = g_y};
     p.y = g_x;
     p.in = view_of(&p.t, s->O);
     p.out = view_of(&p.t, s->C);

@@ -17,18 +17,23 @@
 
 #include "device_cpu.h"
 
-/* True when a shape goes this way: channels in sixteens, enough tiles to pay for the transformed weights. A function of
- * the shape alone. */
-bool ho_winograd_fits(const ho_fused_shape *s);
-/* The same for the gradient of the weights. */
-bool ho_winograd_fits_weights(const ho_fused_shape *s);
+/* 3x3, stride 1, padding equal to the dilation: the output has the size of the input. */
+typedef struct {
+    int64_t N, H, W, C, O, dilation;
+} winograd_shape;
 
-/* Arguments as in ho_fused_forward and its gradients. */
-ho_status ho_winograd_forward(ho_device *device, const ho_fused_shape *s, const float *x, const float *x_scale,
+/* True when a shape goes this way: channels in sixteens, enough tiles to pay for the transformed weights, and most of
+ * their pixels inside the images. A function of the shape alone. */
+bool ho_winograd_fits(const winograd_shape *s);
+/* The same for the gradient of the weights. */
+bool ho_winograd_fits_weights(const winograd_shape *s);
+
+/* Arguments as in ho_fused_forward and its gradients. The epilogue may have noise only at dilation 1. */
+ho_status ho_winograd_forward(ho_device *device, const winograd_shape *s, const float *x, const float *x_scale,
                               const float *w, const ho_conv_epilogue *epilogue, float *y);
-ho_status ho_winograd_backward_data(ho_device *device, const ho_fused_shape *s, const float *g_y, const float *w,
+ho_status ho_winograd_backward_data(ho_device *device, const winograd_shape *s, const float *g_y, const float *w,
                                     float *g_x);
-ho_status ho_winograd_backward_weights(ho_device *device, const ho_fused_shape *s, const float *x, const float *x_scale,
+ho_status ho_winograd_backward_weights(ho_device *device, const winograd_shape *s, const float *x, const float *x_scale,
                                        const float *g_y, float *g_w);
 
 #endif

@@ -44,7 +44,7 @@ typedef struct {
 } square;
 
 static inline __attribute__((always_inline)) void read_inside(const square *q, const int side) {
-    const int64_t line = q->v->line, pixel = q->v->C;
+    const int64_t line = q->v->line, pixel = q->v->pixel;
     vec d[POSITIONS];
     float *to = q->to;
     for (int64_t c = 0; c < q->v->C; c += LANES, to += q->block) {
@@ -94,17 +94,18 @@ static inline __attribute__((always_inline)) void read_border(const square *q, c
     }
 }
 
-static inline __attribute__((always_inline)) void gather_tile(const tiling *t, const square *q, tile_place at,
-                                                              const float *zeros, const int side) {
-    if (at.h >= 0 && at.w >= 0 && at.h + side <= t->H && at.w + side <= t->W) {
+/* The square whose first pixel is (h, w) in the sparse image of the tile. */
+static inline __attribute__((always_inline)) void gather_tile(const square *q, const tile_place *at, int64_t h0,
+                                                              int64_t w0, const float *zeros, const int side) {
+    if (h0 >= 0 && w0 >= 0 && h0 + side <= at->H && w0 + side <= at->W) {
         read_inside(q, side);
         return;
     }
     const float *from[POSITIONS];
     for (int i = 0; i < side * side; ++i) {
-        const int64_t h = at.h + i / side, w = at.w + i % side;
-        const bool inside = h >= 0 && h < t->H && w >= 0 && w < t->W;
-        from[i] = inside ? q->origin + i / side * q->v->line + i % side * q->v->C : zeros;
+        const int64_t h = h0 + i / side, w = w0 + i % side;
+        const bool inside = h >= 0 && h < at->H && w >= 0 && w < at->W;
+        from[i] = inside ? q->origin + i / side * q->v->line + i % side * q->v->pixel : zeros;
     }
     read_border(q, from, side);
 }
@@ -119,16 +120,15 @@ static void clear_rows(int64_t channels, int64_t n, int64_t R, float *U) {
 void ho_winograd_gather(const tiling *t, const view *v, const float *x, const float *scale, const float *zeros,
                         int64_t first, int64_t n, int64_t R, float *U) {
     for (int64_t row = 0; row < n; ++row) {
-        tile_place at = place_of(t, first + row);
-        --at.h;
-        --at.w;
+        const tile_place at = place_of(t, first + row);
+        const int64_t h = at.h - 1, w = at.w - 1;
         const square q = {.v = v,
-                          .origin = x + at.n * v->image + at.h * v->line + at.w * v->C,
+                          .origin = x + offset_of(t, v, &at, h, w),
                           .scale = scale != NULL ? scale + at.n * v->C : NULL,
                           .apart = R * LANES,
                           .block = POSITIONS * R * LANES,
                           .to = U + row * LANES};
-        gather_tile(t, &q, at, zeros, TILE);
+        gather_tile(&q, &at, h, w, zeros, TILE);
     }
     clear_rows(v->C, n, R, U);
 }
@@ -138,11 +138,11 @@ void ho_winograd_gather_outputs(const tiling *t, const view *v, const float *g_y
     for (int64_t row = 0; row < n; ++row) {
         const tile_place at = place_of(t, first + row);
         const square q = {.v = v,
-                          .origin = g_y + at.n * v->image + at.h * v->line + at.w * v->C,
+                          .origin = g_y + offset_of(t, v, &at, at.h, at.w),
                           .apart = R * LANES,
                           .block = POSITIONS * R * LANES,
                           .to = D + row * LANES};
-        gather_tile(t, &q, at, zeros, OUT);
+        gather_tile(&q, &at, at.h, at.w, zeros, OUT);
     }
     clear_rows(v->C, n, R, D);
 }

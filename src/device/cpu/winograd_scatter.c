@@ -9,7 +9,7 @@ typedef struct {
     const ho_conv_epilogue *epilogue;
     int64_t n;             /* image */
     int64_t first, last;   /* channels: first..last-1 */
-    int64_t rows, columns; /* pixels inside: 4x4 but at the lower and right border */
+    int64_t rows, columns; /* pixels inside: 4x4 but at the lower and right border; none if not positive */
     const float *M;        /* this row of the group, first block of its channels */
     int64_t apart, block;
     float *origin;
@@ -48,7 +48,7 @@ static inline __attribute__((always_inline)) void apply_epilogue(const spot *s, 
 }
 
 static inline __attribute__((always_inline)) void write_spot(const spot *s, const bool with_epilogue) {
-    const int64_t line = s->v->line, pixel = s->v->C;
+    const int64_t line = s->v->line, pixel = s->v->pixel;
     for (int64_t o = s->first; o < s->last; o += LANES) {
         vec full[OUT * OUT];
         outputs_of(s->M + (o - s->first) / LANES * s->block, s->apart, full);
@@ -70,7 +70,7 @@ static inline __attribute__((always_inline)) void write_spot(const spot *s, cons
     }
 }
 
-/* strength * noise at the pixels of the spot; zero without noise. */
+/* strength * noise at the pixels of the spot; zero without noise. Where there is noise, the dilation is 1. */
 static void noise_plane(const tiling *t, tile_place at, spot *s) {
     const ho_conv_epilogue *e = s->epilogue;
     const float *noise = e->noise + s->n * e->noise_stride + at.h * t->W + at.w;
@@ -90,9 +90,9 @@ void ho_winograd_scatter(const tiling *t, const view *v, int64_t o, int64_t widt
         s.M = M + row * LANES;
         s.apart = R * LANES;
         s.block = block;
-        s.origin = y + at.n * v->image + at.h * v->line + at.w * v->C;
-        s.rows = t->H - at.h < OUT ? t->H - at.h : OUT;
-        s.columns = t->W - at.w < OUT ? t->W - at.w : OUT;
+        s.origin = y + offset_of(t, v, &at, at.h, at.w);
+        s.rows = at.H - at.h < OUT ? at.H - at.h : OUT;
+        s.columns = at.W - at.w < OUT ? at.W - at.w : OUT;
         if (epilogue == NULL) {
             write_spot(&s, false);
             continue;

@@ -8,36 +8,51 @@
 #define HANDSOFF_WINOGRAD_TILES_H
 
 #include "handsoff/device.h"
+#include "winograd.h"
 #include "winograd_parts.h"
 
-/* Images and their tiles. */
+/* Images and their tiles. A convolution of dilation D joins only pixels whose places agree modulo D: it is D x D plain
+ * convolutions of sparse images, of which image (i, j) has the pixels (i + D h, j + D w). Tiles are theirs. Those of
+ * the largest sparse image are counted for each, so that some at the end of a smaller one may be empty. */
 typedef struct {
-    int64_t N, H, W;
-    int64_t down, across, count; /* tiles a column, a row, altogether */
+    int64_t N, H, W, D;
+    int64_t down, across, count; /* tiles a column, a row of one sparse image; altogether */
 } tiling;
 
-static inline tiling tiling_of(int64_t N, int64_t H, int64_t W) {
-    const int64_t down = (H + OUT - 1) / OUT, across = (W + OUT - 1) / OUT;
-    return (tiling){N, H, W, down, across, N * down * across};
+static inline tiling tiling_of(const winograd_shape *s) {
+    const int64_t D = s->dilation, step = OUT * D, down = (s->H + step - 1) / step, across = (s->W + step - 1) / step;
+    return (tiling){s->N, s->H, s->W, D, down, across, s->N * D * D * down * across};
 }
 
-/* Image n and the first output pixel of a tile. */
+/* Image n, the first pixel (top, left) of a sparse image, its size, and the first output pixel of a tile in it. */
 typedef struct {
-    int64_t n, h, w;
+    int64_t n, top, left, H, W, h, w;
 } tile_place;
 
 static inline tile_place place_of(const tiling *t, int64_t tile) {
-    const int64_t per_image = t->down * t->across, at = tile % per_image;
-    return (tile_place){tile / per_image, at / t->across * OUT, at % t->across * OUT};
+    const int64_t per_image = t->down * t->across, at = tile % per_image, sparse = tile / per_image;
+    tile_place place = {sparse, 0, 0, t->H, t->W, at / t->across * OUT, at % t->across * OUT};
+    if (t->D > 1) {
+        const int64_t top = sparse / t->D % t->D, left = sparse % t->D;
+        place = (tile_place){sparse / (t->D * t->D),          top,     left,   (t->H - top + t->D - 1) / t->D,
+                             (t->W - left + t->D - 1) / t->D, place.h, place.w};
+    }
+    return place;
 }
 
-/* NHWC images of C channels: floats from line to line and from image to image (C from pixel to pixel). */
+/* NHWC images of C channels: floats from pixel to pixel and from line to line of a sparse image, and from image to
+ * image. */
 typedef struct {
-    int64_t C, line, image;
+    int64_t C, pixel, line, image;
 } view;
 
 static inline view view_of(const tiling *t, int64_t C) {
-    return (view){C, t->W * C, t->H * t->W * C};
+    return (view){C, t->D * C, t->D * t->W * C, t->H * t->W * C};
+}
+
+/* Floats from the first one of the images to pixel (h, w) of the sparse image of a tile. */
+static inline int64_t offset_of(const tiling *t, const view *v, const tile_place *at, int64_t h, int64_t w) {
+    return at->n * v->image + (at->top * t->W + at->left) * v->C + h * v->line + w * v->pixel;
 }
 
 /* Floats of one group of R tiles with so many channels. */

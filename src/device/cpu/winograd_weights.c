@@ -15,7 +15,7 @@
 #include "winograd_product.h"
 #include "winograd_tiles.h"
 
-bool ho_winograd_fits_weights(const ho_fused_shape *s) {
+bool ho_winograd_fits_weights(const winograd_shape *s) {
     return ho_winograd_fits(s) && s->C >= 32 && s->O >= 32;
 }
 
@@ -58,11 +58,11 @@ static void add_products(const plan *p, int64_t position, int64_t groups, int ad
     }
 }
 
-ho_status ho_winograd_backward_weights(ho_device *device, const ho_fused_shape *s, const float *x, const float *x_scale,
+ho_status ho_winograd_backward_weights(ho_device *device, const winograd_shape *s, const float *x, const float *x_scale,
                                        const float *g_y, float *g_w) {
     const filter_case f = {false, s->C, s->O};
     const int64_t R = WEIGHT_TILES;
-    plan p = {.t = tiling_of(s->N, s->H, s->W), .C = s->C, .O = s->O, .x = x, .x_scale = x_scale, .g_y = g_y};
+    plan p = {.t = tiling_of(s), .C = s->C, .O = s->O, .x = x, .x_scale = x_scale, .g_y = g_y};
     p.in = view_of(&p.t, s->C);
     p.out = view_of(&p.t, s->O);
     const int64_t all = (p.t.count + R - 1) / R, wanted = ((int64_t)2 << 20) / (group_size(R, p.C + p.O) * 4);
