@@ -121,7 +121,7 @@ HO_KERNEL cross_entropy_partials(ho_cross_entropy_args a, int64_t S, ho_real *HO
                 top = z[k] > top ? z[k] : top;
             }
             for (int64_t k = 0; k < a.K; ++k) {
-                total += ho_exp(z[k] - top);
+                total += ho_exp_falling(z[k] - top);
             }
             log_sum[r] = top + ho_log(total);
             sum += log_sum[r] - z[a.label[r]];
@@ -136,18 +136,24 @@ HO_KERNEL cross_entropy_partials(ho_cross_entropy_args a, int64_t S, ho_real *HO
 HO_KERNEL cross_entropy_backward_kernel(ho_cross_entropy_args a, const ho_real *HO_RESTRICT log_sum,
                                         const ho_real *HO_RESTRICT g_y, ho_real *HO_RESTRICT g_logits,
                                         bool accumulate) {
+    const ho_real share = g_y[0] / (ho_real)a.counted; /* not read where no row counts */
     HO_GRID_LOOP (r, a.rows) {
         const int64_t label = a.label[r];
-        const ho_real share = label == IGNORED ? HO_R(0.0) : g_y[0] / (ho_real)a.counted;
         const ho_real *HO_RESTRICT z = a.logits + r * a.K;
+        const ho_real level = log_sum[r];
         ho_real *HO_RESTRICT out = g_logits + r * a.K;
-        for (int64_t k = 0; k < a.K; ++k) {
-            ho_real g = HO_R(0.0);
-            if (label != IGNORED) {
-                g = share * (ho_exp(z[k] - log_sum[r]) - (k == label ? HO_R(1.0) : HO_R(0.0)));
+        if (!accumulate) {
+            for (int64_t k = 0; k < a.K; ++k) {
+                out[k] = HO_R(0.0);
             }
-            out[k] = accumulate ? out[k] + g : g;
         }
+        if (label == IGNORED) {
+            continue;
+        }
+        for (int64_t k = 0; k < a.K; ++k) {
+            out[k] += share * ho_exp_falling(z[k] - level);
+        }
+        out[label] -= share;
     }
 }
 

@@ -86,10 +86,17 @@ HO_KERNEL norm_vector_kernel(int64_t C, const ho_real *HO_RESTRICT value, const 
 
 HO_KERNEL dropout_kernel(int64_t n, ho_dropout_mask mask, uint32_t threshold, ho_real gain,
                          const ho_real *HO_RESTRICT x, ho_real *HO_RESTRICT y, bool accumulate) {
-    HO_GRID_LOOP (i, n) {
-        const ho_philox_block block = ho_philox_at(mask.seed, mask.stream, mask.first + (uint64_t)i);
-        const ho_real v = block.word[0] >= threshold ? gain * x[i] : HO_R(0.0);
-        y[i] = accumulate ? y[i] + v : v;
+    const uint64_t seed = mask.seed, stream = mask.stream, first = mask.first;
+    if (accumulate) {
+        HO_GRID_LOOP (i, n) {
+            const ho_philox_block block = ho_philox_at(seed, stream, first + (uint64_t)i);
+            y[i] += block.word[0] >= threshold ? gain * x[i] : HO_R(0.0);
+        }
+    } else {
+        HO_GRID_LOOP (i, n) {
+            const ho_philox_block block = ho_philox_at(seed, stream, first + (uint64_t)i);
+            y[i] = block.word[0] >= threshold ? gain * x[i] : HO_R(0.0);
+        }
     }
 }
 

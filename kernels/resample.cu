@@ -10,6 +10,8 @@
 #include "resample.h"
 #include "segments.h"
 
+enum { AT_ONCE = 16 }; /* weights of the adjoint along a row that are held */
+
 typedef struct {
     int64_t i0, i1;
     ho_real a;
@@ -31,6 +33,27 @@ HO_DEVICE ho_real ho_tap_weight(int64_t p, int64_t i, int64_t n, ho_real scale) 
     return (taps.i0 == i ? HO_R(1.0) - taps.a : HO_R(0.0)) + (taps.i1 == i ? taps.a : HO_R(0.0));
 }
 
+/* Pixel number i of images of H x W as n, h, w. In 32 bits where they do: a 64-bit division costs several times as
+ * much as what is done for a pixel of few channels. */
+typedef struct {
+    int64_t n, h, w;
+} ho_pixel;
+
+HO_DEVICE ho_pixel ho_pixel_of(int64_t i, int64_t H, int64_t W) {
+    ho_pixel pixel;
+    if (i <= INT32_MAX) {
+        const uint32_t row = (uint32_t)i / (uint32_t)W, n = row / (uint32_t)H;
+        pixel.w = (int64_t)((uint32_t)i - row * (uint32_t)W);
+        pixel.h = (int64_t)(row - n * (uint32_t)H);
+        pixel.n = (int64_t)n;
+    } else {
+        pixel.w = i % W;
+        pixel.h = i / W % H;
+        pixel.n = i / W / H;
+    }
+    return pixel;
+}
+
 /* First and last output position that may read input position i. */
 HO_DEVICE int64_t ho_first_reader(int64_t i, ho_real scale) {
     const int64_t p = (int64_t)floor(((double)i - 0.5) / (double)scale - 0.5) - 1;
@@ -44,12 +67,12 @@ HO_DEVICE int64_t ho_last_reader(int64_t i, int64_t n, int64_t m, ho_real scale)
 HO_KERNEL resample_kernel(ho_resample_shape s, ho_real scale_h, ho_real scale_w, const ho_real *HO_RESTRICT x,
                           ho_real *HO_RESTRICT y) {
     HO_GRID_BLOCKS (pixel, s.N * s.P * s.Q) {
-        const int64_t q = pixel % s.Q, row = pixel / s.Q, p = row % s.P, n = row / s.P;
-        const ho_taps2 th = ho_taps_of(p, s.H, scale_h), tw = ho_taps_of(q, s.W, scale_w);
-        const ho_real *HO_RESTRICT x00 = x + ((n * s.H + th.i0) * s.W + tw.i0) * s.C;
-        const ho_real *HO_RESTRICT x01 = x + ((n * s.H + th.i0) * s.W + tw.i1) * s.C;
-        const ho_real *HO_RESTRICT x10 = x + ((n * s.H + th.i1) * s.W + tw.i0) * s.C;
-        const ho_real *HO_RESTRICT x11 = x + ((n * s.H + th.i1) * s.W + tw.i1) * s.C;
+        const ho_pixel at = ho_pixel_of(pixel, s.P, s.Q);
+        const ho_taps2 th = ho_taps_of(at.h, s.H, scale_h), tw = ho_taps_of(at.w, s.W, scale_w);
+        const ho_real *HO_RESTRICT x00 = x + ((at.n * s.H + th.i0) * s.W + tw.i0) * s.C;
+        const ho_real *HO_RESTRICT x01 = x + ((at.n * s.H + th.i0) * s.W + tw.i1) * s.C;
+        const ho_real *HO_RESTRICT x10 = x + ((at.n * s.H + th.i1) * s.W + tw.i0) * s.C;
+        const ho_real *HO_RESTRICT x11 = x + ((at.n * s.H + th.i1) * s.W + tw.i1) * s.C;
         const ho_real one = HO_R(1.0);
         const ho_real w00 = (one - th.a) * (one - tw.a), w01 = (one - th.a) * tw.a;
         const ho_real w10 = th.a * (one - tw.a), w11 = th.a * tw.a;
@@ -63,25 +86,32 @@ HO_KERNEL resample_kernel(ho_resample_shape s, ho_real scale_h, ho_real scale_w,
 HO_KERNEL resample_backward_kernel(ho_resample_shape s, ho_real scale_h, ho_real scale_w,
                                    const ho_real *HO_RESTRICT g_y, ho_real *HO_RESTRICT g_x, bool accumulate) {
     HO_GRID_BLOCKS (pixel, s.N * s.H * s.W) {
-        const int64_t w = pixel % s.W, row = pixel / s.W, h = row % s.H, n = row / s.H;
-        const int64_t p1 = ho_last_reader(h, s.H, s.P, scale_h);
-        const int64_t q0 = ho_first_reader(w, scale_w), q1 = ho_last_reader(w, s.W, s.Q, scale_w);
+        const ho_pixel at = ho_pixel_of(pixel, s.H, s.W);
+        const int64_t p0 = ho_first_reader(at.h, scale_h), p1 = ho_last_reader(at.h, s.H, s.P, scale_h);
+        const int64_t q1 = ho_last_reader(at.w, s.W, s.Q, scale_w);
         ho_real *HO_RESTRICT out = g_x + pixel * s.C;
         if (!accumulate) {
             HO_BLOCK_LOOP (c, s.C) {
                 out[c] = HO_R(0.0);
             }
         }
-        for (int64_t p = ho_first_reader(h, scale_h); p <= p1; ++p) {
-            const ho_real weight_h = ho_tap_weight(p, h, s.H, scale_h);
-            if (weight_h == HO_R(0.0)) {
-                continue;
+        for (int64_t q = ho_first_reader(at.w, scale_w); q <= q1; q += AT_ONCE) {
+            const int64_t count = q1 + 1 - q < AT_ONCE ? q1 + 1 - q : AT_ONCE;
+            ho_real weight_w[AT_ONCE];
+            for (int64_t j = 0; j < count; ++j) {
+                weight_w[j] = ho_tap_weight(q + j, at.w, s.W, scale_w);
             }
-            for (int64_t q = q0; q <= q1; ++q) {
-                const ho_real weight = weight_h * ho_tap_weight(q, w, s.W, scale_w);
-                const ho_real *HO_RESTRICT g = g_y + ((n * s.P + p) * s.Q + q) * s.C;
-                HO_BLOCK_LOOP (c, s.C) {
-                    out[c] += weight * g[c];
+            for (int64_t p = p0; p <= p1; ++p) {
+                const ho_real weight_h = ho_tap_weight(p, at.h, s.H, scale_h);
+                if (weight_h == HO_R(0.0)) {
+                    continue;
+                }
+                for (int64_t j = 0; j < count; ++j) {
+                    const ho_real weight = weight_h * weight_w[j];
+                    const ho_real *HO_RESTRICT g = g_y + ((at.n * s.P + p) * s.Q + q + j) * s.C;
+                    HO_BLOCK_LOOP (c, s.C) {
+                        out[c] += weight * g[c];
+                    }
                 }
             }
         }

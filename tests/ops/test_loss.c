@@ -152,6 +152,15 @@ static void test_cross_entropy(void **state) {
          .out_dim = {1},
          .terms = 60,
          .user = LABEL},
+        {.name = "many classes",
+         .build = build_entropy,
+         .reference = reference_entropy,
+         .n_inputs = 1,
+         .input = {{2, {12, 21}}},
+         .out_rank = 1,
+         .out_dim = {1},
+         .terms = 252,
+         .user = LABEL},
         {.name = "one class",
          .build = build_entropy,
          .reference = reference_entropy,
@@ -226,9 +235,39 @@ static void test_refuses(void **state) {
     ho_context_free(context);
 }
 
+/* The gradient of a row is its softmax but for the label: small probabilities must be right, too. */
+static void test_small_probabilities(void **state) {
+    (void)state;
+    enum { K = 21 };
+    static const uint8_t LABEL[1] = {0};
+    ho_context *context;
+    ho_tensor *z, *entropy;
+    float host[K], gradient[K];
+    double sum = 0.0;
+    for (int k = 0; k < K; ++k) {
+        host[k] = -4.0F * (float)k;
+        sum += exp((double)host[k]);
+    }
+    CHECK_OK(ho_context_create(check_device(), &context));
+    ho_context_record(context, true);
+    CHECK_OK(ho_tensor_from_host(context, host, HO_SHAPE(1, K), &z));
+    z->needs_grad = true;
+    CHECK_OK(ho_cross_entropy(context, z, LABEL, &entropy));
+    CHECK_OK(ho_backward(context, entropy));
+    CHECK_OK(ho_tensor_grad_to_host(context, z, gradient));
+    for (int k = 1; k < K; ++k) { /* the logarithm of the sum is rounded to 1e-8, and 80 minus it to 4e-6 */
+        const double want = exp((double)host[k]) / sum;
+        assert_true(fabs(gradient[k] - want) <= 1e-5 * want);
+    }
+    ho_context_free(context);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_softplus), cmocka_unit_test(test_squared_error),
-                                       cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_extremes),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_softplus),
+                                       cmocka_unit_test(test_squared_error),
+                                       cmocka_unit_test(test_cross_entropy),
+                                       cmocka_unit_test(test_extremes),
+                                       cmocka_unit_test(test_small_probabilities),
                                        cmocka_unit_test(test_refuses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,7 @@ static void test_resize(void **state) {
         CASE("up by a fraction", 1, 5, 7, 1, 8, 11),
         CASE("down by a fraction", 2, 11, 7, 2, 4, 5),
         CASE("up and down", 1, 3, 9, 1, 7, 4),
+        CASE("twenty times", 1, 2, 2, 1, 3, 40),
     };
     gc_run("resize", CASES, CHECK_LEN(CASES));
 }
