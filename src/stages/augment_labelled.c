@@ -53,11 +53,11 @@ static uint8_t to_byte(double v) {
 }
 
 static void change_colours(uint8_t *image, int64_t pixels, const ho_labelled_change *change) {
-    double mean = 0.0;
+    int64_t sum = 0;
     for (int64_t i = 0; i < 3 * pixels; ++i) {
-        mean += image[i];
+        sum += image[i];
     }
-    mean /= (double)(3 * pixels);
+    const double mean = (double)sum / (double)(3 * pixels);
     const float base = (float)(mean * (1.0 - change->contrast) + 255.0 * change->brightness);
     const float contrast = (float)change->contrast, saturation = (float)change->saturation;
     for (int64_t p = 0; p < pixels; ++p) {

@@ -18,6 +18,7 @@ struct ho_downstream_training {
     ho_adam *adam;
     int64_t step;
     int64_t epoch, *order;  /* the order of images in that epoch */
+    int64_t *row;           /* of the images of one batch */
     uint8_t *image, *label; /* one batch */
     float *pixels;
 };
@@ -46,10 +47,11 @@ static ho_status prepare(ho_downstream_training *t, ho_device *device) {
     const int64_t HW = t->shape.backbone.height * t->shape.backbone.width, N = t->options.batch;
     HO_TRY(check_labels(&t->from, HW, t->shape.K));
     t->order = malloc(sizeof *t->order * (size_t)t->from.n);
+    t->row = malloc(sizeof *t->row * (size_t)N);
     t->image = malloc((size_t)(N * HW * 3));
     t->label = malloc((size_t)(N * HW));
     t->pixels = malloc(sizeof *t->pixels * (size_t)(N * HW * 3));
-    if (t->order == NULL || t->image == NULL || t->label == NULL || t->pixels == NULL) {
+    if (t->order == NULL || t->row == NULL || t->image == NULL || t->label == NULL || t->pixels == NULL) {
         HO_FAIL(HO_EMEMORY, "no memory for a batch of %lld images", (long long)N);
     }
     HO_TRY(ho_context_create(device, &t->context));
@@ -88,6 +90,7 @@ void ho_downstream_training_free(ho_downstream_training *training) {
     ho_deeplab_free(training->network);
     ho_context_free(training->context);
     free(training->order);
+    free(training->row);
     free(training->image);
     free(training->label);
     free(training->pixels);
@@ -117,22 +120,30 @@ static int64_t image_shown(ho_downstream_training *t, int64_t shown) {
     return row_of(&t->from, t->order[shown % t->from.n]);
 }
 
+/* Image n of the batch: row `row` of the images, changed as is drawn for the image number `shown`. */
+static void load_image(ho_downstream_training *t, int64_t n, int64_t row, uint64_t shown) {
+    const int64_t H = t->shape.backbone.height, W = t->shape.backbone.width;
+    const uint64_t stream = ho_stream_id("train-downstream/augment");
+    const ho_labelled_image job = {(int)H,
+                                   (int)W,
+                                   t->from.images + row * H * W * 3,
+                                   t->from.labels + row * H * W,
+                                   t->image + n * H * W * 3,
+                                   t->label + n * H * W};
+    const ho_labelled_change change = ho_draw_labelled_change(&t->options.augmentation, t->options.seed, stream, shown);
+    ho_change_labelled(&job, &change);
+    ho_normalise_pixels(job.to_image, H * W, t->pixels + n * H * W * 3);
+}
+
 static ho_status load_batch(ho_downstream_training *t, ho_tensor **x) {
     const int64_t H = t->shape.backbone.height, W = t->shape.backbone.width, N = t->options.batch;
-    const uint64_t stream = ho_stream_id("train-downstream/augment");
     for (int64_t n = 0; n < N; ++n) {
-        const int64_t shown = t->step * N + n, row = image_shown(t, shown);
-        const ho_labelled_image job = {(int)H,
-                                       (int)W,
-                                       t->from.images + row * H * W * 3,
-                                       t->from.labels + row * H * W,
-                                       t->image + n * H * W * 3,
-                                       t->label + n * H * W};
-        const ho_labelled_change change =
-            ho_draw_labelled_change(&t->options.augmentation, t->options.seed, stream, (uint64_t)shown);
-        ho_change_labelled(&job, &change);
+        t->row[n] = image_shown(t, t->step * N + n);
     }
-    ho_normalise_pixels(t->image, N * H * W, t->pixels);
+#pragma omp parallel for schedule(static)
+    for (int64_t n = 0; n < N; ++n) {
+        load_image(t, n, t->row[n], (uint64_t)(t->step * N + n));
+    }
     return ho_tensor_from_host(t->context, t->pixels, HO_SHAPE(N, H, W, 3), x);
 }
 
