@@ -56,6 +56,9 @@ ho_status ho_conv2d_act_tangent(ho_context *context, const ho_tensor *y, ho_tens
 ho_status ho_add(ho_context *context, ho_tensor *a, double a_gain, ho_tensor *b, double b_gain, ho_tensor **y);
 /* y (..., Ca + Cb): channels of a, then of b. */
 ho_status ho_concat(ho_context *context, ho_tensor *a, ho_tensor *b, ho_tensor **y);
+/* y (..., sum of C): the channels of n tensors one after the other, 1 <= n <= HO_MOST_CONCAT. */
+enum { HO_MOST_CONCAT = 8 };
+ho_status ho_concat_all(ho_context *context, int n, ho_tensor *const *x, ho_tensor **y);
 /* The same data under another shape of equal count. */
 ho_status ho_reshape(ho_context *context, ho_tensor *x, int rank, const int64_t *dim, ho_tensor **y);
 /* (N, H, W, C) -> (N, C, H, W): for dense layers whose weights count features in PyTorch's order. */

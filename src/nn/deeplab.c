@@ -209,15 +209,14 @@ static ho_status pooled_branch(ho_context *context, const ho_deeplab *d, ho_tens
 static ho_status pyramid(ho_context *context, const ho_deeplab *d, ho_tensor *x, const ho_deeplab_mode *mode,
                          ho_tensor **y) {
     const ho_conv_options point = {1, 0, 1};
-    ho_tensor *branch;
-    HO_TRY(ho_conv_norm_apply(context, &d->point, x, &point, true, mode->training, y));
+    ho_tensor *branch[N_RATES + 2];
+    HO_TRY(ho_conv_norm_apply(context, &d->point, x, &point, true, mode->training, &branch[0]));
     for (int i = 0; i < N_RATES; ++i) {
         const ho_conv_options dilated = {1, d->rate[i], d->rate[i]};
-        HO_TRY(ho_conv_norm_apply(context, &d->dilated[i], x, &dilated, true, mode->training, &branch));
-        HO_TRY(ho_concat(context, *y, branch, y));
+        HO_TRY(ho_conv_norm_apply(context, &d->dilated[i], x, &dilated, true, mode->training, &branch[i + 1]));
     }
-    HO_TRY(pooled_branch(context, d, x, mode->training, &branch));
-    HO_TRY(ho_concat(context, *y, branch, y));
+    HO_TRY(pooled_branch(context, d, x, mode->training, &branch[N_RATES + 1]));
+    HO_TRY(ho_concat_all(context, N_RATES + 2, branch, y));
     HO_TRY(ho_conv_norm_apply(context, &d->project, *y, &point, true, mode->training, y));
     if (!mode->training) {
         return HO_OK;

@@ -121,44 +121,69 @@ ho_status ho_add(ho_context *context, ho_tensor *a, double a_gain, ho_tensor *b,
 /* ---- concat ------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
-    ho_tensor *in[2], *y;
-    int64_t rows, C[2];
+    ho_tensor *in[HO_MOST_CONCAT], *y;
+    int n;
 } concat_saved;
+
+static int64_t last_of(const ho_tensor *x) {
+    return x->dim[x->rank - 1];
+}
 
 static ho_status concat_backward(ho_context *context, void *saved) {
     const concat_saved *s = saved;
-    for (int i = 0; i < 2; ++i) {
+    const int64_t sum = last_of(s->y), rows = ho_tensor_count(s->y) / sum;
+    const ho_real *from = s->y->grad;
+    for (int i = 0; i < s->n; from += last_of(s->in[i]), ++i) {
+        const int64_t C = last_of(s->in[i]);
         ho_real *g;
         bool accumulate;
         HO_TRY(ho_grad_target(context, s->in[i], &g, &accumulate));
         if (g != NULL) {
-            HO_TRY(ho_k_copy_columns(ho_context_stream(context), s->rows, s->C[i], s->y->grad + (i == 0 ? 0 : s->C[0]),
-                                     s->C[0] + s->C[1], accumulate, g, s->C[i]));
+            HO_TRY(ho_k_copy_columns(ho_context_stream(context), rows, C, from, sum, accumulate, g, C));
         }
     }
     return HO_OK;
 }
 
-ho_status ho_concat(ho_context *context, ho_tensor *a, ho_tensor *b, ho_tensor **y) {
-    HO_REQUIRE(
-        a->rank >= 1 && a->rank == b->rank && memcmp(a->dim, b->dim, (size_t)(a->rank - 1) * sizeof *a->dim) == 0,
-        "concat: %s and %s must agree in all but the last dimension", ho_tensor_shape_text(a), ho_tensor_shape_text(b));
-    const int last = a->rank - 1;
-    const int64_t C[2] = {a->dim[last], b->dim[last]}, rows = ho_tensor_count(a) / C[0];
-    int64_t dim[HO_MAX_RANK];
-    memcpy(dim, a->dim, sizeof dim);
-    dim[last] = C[0] + C[1];
-    HO_TRY(ho_tensor_new(context, a->rank, dim, y));
-    ho_stream stream = ho_context_stream(context);
-    HO_TRY(ho_k_copy_columns(stream, rows, C[0], a->data, C[0], false, (*y)->data, dim[last]));
-    HO_TRY(ho_k_copy_columns(stream, rows, C[1], b->data, C[1], false, (*y)->data + C[0], dim[last]));
-    if (HO_WANTS_GRAD(context, a, b)) {
-        concat_saved *saved;
-        HO_TRY(ho_host_scratch(context, sizeof *saved, (void **)&saved));
-        *saved = (concat_saved){{a, b}, *y, rows, {C[0], C[1]}};
-        HO_TRY(ho_tape_push(context, "concat", *y, concat_backward, saved));
+static ho_status check_concat(int n, ho_tensor *const *x) {
+    HO_REQUIRE(n >= 1 && n <= HO_MOST_CONCAT, "concat: %d tensors; right are 1 to %d", n, HO_MOST_CONCAT);
+    for (int i = 0; i < n; ++i) {
+        HO_REQUIRE(x[0]->rank >= 1 && x[i]->rank == x[0]->rank &&
+                       memcmp(x[i]->dim, x[0]->dim, (size_t)(x[0]->rank - 1) * sizeof *x[0]->dim) == 0,
+                   "concat: %s and %s must agree in all but the last dimension", ho_tensor_shape_text(x[0]),
+                   ho_tensor_shape_text(x[i]));
     }
     return HO_OK;
+}
+
+ho_status ho_concat_all(ho_context *context, int n, ho_tensor *const *x, ho_tensor **y) {
+    HO_TRY(check_concat(n, x));
+    concat_saved saved = {.n = n};
+    int64_t dim[HO_MAX_RANK], sum = 0;
+    for (int i = 0; i < n; ++i) {
+        saved.in[i] = x[i];
+        sum += last_of(x[i]);
+    }
+    memcpy(dim, x[0]->dim, sizeof dim);
+    dim[x[0]->rank - 1] = sum;
+    HO_TRY(ho_tensor_new(context, x[0]->rank, dim, &saved.y));
+    ho_real *to = saved.y->data;
+    for (int i = 0; i < n; to += last_of(x[i]), ++i) {
+        const int64_t C = last_of(x[i]), rows = ho_tensor_count(x[i]) / C;
+        HO_TRY(ho_k_copy_columns(ho_context_stream(context), rows, C, x[i]->data, C, false, to, sum));
+    }
+    *y = saved.y;
+    if (ho_wants_grad(context, n, x)) {
+        void *memory;
+        HO_TRY(ho_host_scratch(context, sizeof saved, &memory));
+        *(concat_saved *)memory = saved;
+        HO_TRY(ho_tape_push(context, "concat", *y, concat_backward, memory));
+    }
+    return HO_OK;
+}
+
+ho_status ho_concat(ho_context *context, ho_tensor *a, ho_tensor *b, ho_tensor **y) {
+    return ho_concat_all(context, 2, (ho_tensor *const[]){a, b}, y);
 }
 
 /* ---- reshape, transpose ------------------------------------------------------------------------------------------ */

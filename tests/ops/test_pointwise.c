@@ -100,15 +100,16 @@ static void reference_add(const gc_case *c, const double *const *x, double *y) {
 }
 
 static ho_status build_concat(ho_context *context, const gc_case *c, ho_tensor *const *x, ho_tensor **y) {
-    (void)c;
-    return ho_concat(context, x[0], x[1], y);
+    return c->n_inputs == 2 ? ho_concat(context, x[0], x[1], y) : ho_concat_all(context, c->n_inputs, x, y);
 }
 
 static void reference_concat(const gc_case *c, const double *const *x, double *y) {
-    const int64_t A = channels(c, 0), B = channels(c, 1), rows = count(&c->input[0]) / A;
+    const int64_t rows = count(&c->input[0]) / channels(c, 0);
     for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t i = 0; i < A + B; ++i) {
-            y[r * (A + B) + i] = i < A ? x[0][r * A + i] : x[1][r * B + i - A];
+        for (int i = 0; i < c->n_inputs; ++i) {
+            for (int64_t k = 0; k < channels(c, i); ++k) {
+                *y++ = x[i][r * channels(c, i) + k];
+            }
         }
     }
 }
@@ -166,6 +167,22 @@ static void moves(void **state) {
         CONCAT(1, 1, 1, 1),
         CONCAT(2, 3, 5, 7),
         CONCAT(3, 2, 16, 1),
+        {.name = "concat of four",
+         .build = build_concat,
+         .reference = reference_concat,
+         .n_inputs = 4,
+         .input = {{2, {5, 3}}, {2, {5, 1}}, {2, {5, 17}}, {2, {5, 2}}},
+         .out_rank = 2,
+         .out_dim = {5, 23},
+         .terms = 1},
+        {.name = "concat of one",
+         .build = build_concat,
+         .reference = reference_concat,
+         .n_inputs = 1,
+         .input = {{2, {5, 3}}},
+         .out_rank = 2,
+         .out_dim = {5, 3},
+         .terms = 1},
         {"reshape",
          build_reshape,
          reference_reshape,
@@ -265,6 +282,7 @@ static void wrong_shapes(void **state) {
     CHECK_FAILS(ho_bias_act(context, a, b, &RELU, &y), HO_ESHAPE, "bias_act", "(2)", "(2, 3)");
     CHECK_FAILS(ho_add(context, a, 1.0, b, 1.0, &y), HO_ESHAPE, "add", "(2)", "(2, 3)");
     CHECK_FAILS(ho_concat(context, a, b, &y), HO_ESHAPE, "concat", "(2)", "(2, 3)");
+    CHECK_FAILS(ho_concat_all(context, 9, (ho_tensor *const[]){a, a, a, a, a, a, a, a, a}, &y), HO_ESHAPE, "9 tensors");
     CHECK_FAILS(ho_reshape(context, a, HO_SHAPE(5), &y), HO_ESHAPE, "reshape", "(5)", "(2, 3)");
     CHECK_FAILS(ho_dot(context, a, b, 1.0, &y), HO_ESHAPE, "dot", "(2)", "(2, 3)");
     ho_context_free(context);
