@@ -22,7 +22,7 @@ extern "C" {
 typedef struct ho_run ho_run;
 
 /* Opens (and creates) runs/NAME, NAME = the config's `name`, under the config's `runs_dir`. Device opened on first use.
- */
+ * The folder is locked until ho_run_close: HO_EIO where another process has it open. */
 ho_status ho_run_open(ho_config *config, ho_run **run);
 void ho_run_close(ho_run *run);
 
@@ -46,7 +46,8 @@ ho_status ho_run_need(ho_run *run, const char *path);
 ho_status ho_run_record(ho_run *run, ho_store *store, const char *stage, const char *kind, int n_prefixes,
                         const char *const *config_prefixes, int n_inputs, const char *const *inputs);
 /* True when `artefact` exists, is whole, and its record equals what ho_run_record would write now; else *why says it
- * (owned by the run, valid until the next call). */
+ * (owned by the run, valid until the next call). The version of a checkpoint (kind "... checkpoint") and of the data
+ * set does not count. */
 bool ho_run_is_current(ho_run *run, const char *artefact, const char *stage, int n_prefixes,
                        const char *const *config_prefixes, int n_inputs, const char *const *inputs, const char **why);
 
@@ -59,6 +60,11 @@ void ho_run_log(ho_run *run, const char *stage, ...);
 /* Drops the records of STAGE.jsonl whose `field` is `from` or more (and those that were cut short), before a stage
  * starts (from 0) or resumes: the log then reads as if the stage had run once and never stopped. */
 ho_status ho_run_log_restart(ho_run *run, const char *stage, const char *field, double from);
+/* Moves what a stage made earlier out of its way: those of the n names, relative to the run's folder, that exist, in
+ * this order into a new folder runs/NAME/old/STAGE-N, N = 1, 2, ... *folder is that folder (as ho_run_path). What is
+ * last tells a later call that there was something to move: name the checkpoint last. HO_EIO when a file cannot be
+ * moved. */
+ho_status ho_run_set_aside(ho_run *run, const char *stage, int n, const char *const *names, const char **folder);
 /* A line for people, on stderr. */
 void ho_run_say(ho_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -81,10 +87,10 @@ ho_status ho_metrics_clear_results(ho_run *run, const char *task);
  */
 ho_status ho_metrics_results_text(ho_run *run, const char *task, char **text);
 
-/* True after SIGINT or SIGTERM: write the checkpoint and return HO_EINTERRUPT. */
+/* True after SIGINT, SIGTERM, SIGUSR1 or SIGHUP: write the checkpoint and return HO_EINTERRUPT. */
 bool ho_run_interrupted(void);
-/* Makes SIGINT and SIGTERM set that flag; one that follows by a second or more ends the process at
- * once. For the program, not for stages. */
+/* Makes these signals set that flag; one that follows by a second or more ends the process at once. SIGHUP stays
+ * ignored where it is. For the program, not for stages. */
 void ho_run_catch_signals(void);
 /* Peak resident set of the process since its start or the last reset, in MB (2^20 bytes). */
 double ho_peak_rss_mb(void);

@@ -8,7 +8,7 @@
 bool ho_png_folder_is_there(ho_run *run, int64_t count);
 /* For a set that is about to be made anew. */
 void ho_png_folder_forget(ho_run *run, int64_t count);
-/* Writes it from synthetic_c.h5, or goes on where an interrupted export stopped. HO_EINTERRUPT after SIGINT or SIGTERM,
+/* Writes it from synthetic_c.h5, or goes on where an interrupted export stopped. HO_EINTERRUPT after a signal,
  * between two images. */
 ho_status ho_png_folder_write(ho_run *run, int64_t count);
 

@@ -1,5 +1,5 @@
 /* A run: its folder, its paths, its device, its signals and clocks. Records are in run_record.c, the loop over the
- * stages in run_stages.c. */
+ * stages in run_stages.c, the lock and what is set aside in run_keep.c. */
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -74,11 +74,13 @@ ho_status ho_run_open(ho_config *config, ho_run **run) {
         HO_FAIL(HO_EMEMORY, "no memory for run %s", name);
     }
     made->config = config;
+    made->lock = -1;
     snprintf(made->dir, sizeof made->dir, "%s/%s", folder, name);
     ho_status status = ho_make_folders(made->dir, true);
     if (status == HO_OK && access(made->dir, W_OK | X_OK) != 0) {
         status = ho_fail(HO_EIO, __FILE__, __LINE__, "run folder %s cannot be written: %s", made->dir, strerror(errno));
     }
+    status = status == HO_OK ? ho_run_lock(made) : status;
     if (status != HO_OK) {
         free(made);
         return status;
@@ -94,6 +96,9 @@ void ho_run_close(ho_run *run) {
     ho_progress_end_line(run);
     ho_device_close(run->device);
     ho_run_forget_digests(run);
+    if (run->lock >= 0) {
+        (void)close(run->lock);
+    }
     free(run);
 }
 
@@ -171,13 +176,20 @@ static void on_signal(int number) {
     }
 }
 
+/* nohup has a process ignore SIGHUP: it stays ignored. */
 void ho_run_catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    static const int NUMBERS[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
     sigemptyset(&action.sa_mask);
-    sigaddset(&action.sa_mask, SIGINT);
-    sigaddset(&action.sa_mask, SIGTERM);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < sizeof NUMBERS / sizeof NUMBERS[0]; ++i) {
+        sigaddset(&action.sa_mask, NUMBERS[i]);
+    }
+    for (size_t i = 0; i < sizeof NUMBERS / sizeof NUMBERS[0]; ++i) {
+        const bool ignored = sigaction(NUMBERS[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN;
+        if (NUMBERS[i] != SIGHUP || !ignored) {
+            sigaction(NUMBERS[i], &action, NULL);
+        }
+    }
 }
 
 bool ho_run_interrupted(void) {

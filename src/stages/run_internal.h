@@ -27,6 +27,7 @@ typedef struct {
 struct ho_run {
     ho_config *config; /* the caller's */
     char dir[HO_PATH_SIZE];
+    int lock; /* open file dir/.lock, which is locked while the run is open; -1: this file system has no locks */
     ho_device *device;
     char path[HO_N_PATHS][HO_PATH_SIZE];
     int next_path;
@@ -37,6 +38,9 @@ struct ho_run {
     ho_progress progress;
 };
 
+/* Locks the run's folder for this process, until run->lock is closed or the process ends, however it ends. HO_EIO that
+ * names the process that has it. */
+ho_status ho_run_lock(ho_run *run);
 /* One of the rotating buffers behind ho_run_path. */
 char *ho_run_buffer(ho_run *run);
 /* Creates the folders that `path` lies in, or with `whole` the folder `path` itself. */

@@ -1,7 +1,8 @@
 /* What an artefact was made from, and whether that is still what would be used. A record is these attributes:
  *   schema 1, kind, stage, version, seed, config (lines "key: value"), inputs (lines "name sha256").
  * An input's name is relative to the run's folder, or begins with {data}; names are for readers, digests are compared.
- */
+ * A file made by another version of the program is out of date, but not a checkpoint, whose work may be days, nor the
+ * data set, whose digest the checkpoints hold: for these the schema alone tells whether they can be used. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,32 @@ static bool same_lines(const char *then, const char *now, const char *separator,
     }
 }
 
+/* Whether a file of this kind must be of this version of the program. "gan checkpoint" and its like need not. */
+static bool needs_version(const char *kind) {
+    static const char CHECKPOINT[] = "checkpoint";
+    const size_t length = strlen(kind), end = sizeof CHECKPOINT - 1;
+    return strcmp(kind, "dataset") != 0 && (length < end || strcmp(kind + length - end, CHECKPOINT) != 0);
+}
+
+/* Compares the texts "stage" and, where it counts, "version". */
+static bool maker_is_current(ho_run *run, ho_store *store, const char *stage, char *then) {
+    char *why = run->why;
+    const size_t size = sizeof run->why;
+    const bool any_version = ho_store_get_text(store, "kind", then, RECORD_SIZE) == HO_OK && !needs_version(then);
+    const struct { const char *key, *now; } TEXTS[] = {{"stage", stage}, {"version", HO_VERSION}};
+    for (size_t i = 0; i < (any_version ? 1 : 2); ++i) {
+        if (ho_store_get_text(store, TEXTS[i].key, then, RECORD_SIZE) != HO_OK) {
+            snprintf(why, size, "%.1000s", ho_error());
+            return false;
+        }
+        if (strcmp(then, TEXTS[i].now) != 0) {
+            snprintf(why, size, "%s changed: was '%.200s', is '%.200s'", TEXTS[i].key, then, TEXTS[i].now);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Compares the record in `store` with what would be written now. */
 static bool record_is_current(ho_run *run, ho_store *store, const char *stage, const char *config, const char *inputs,
                               char *then) {
@@ -182,16 +209,8 @@ static bool record_is_current(ho_run *run, ho_store *store, const char *stage, c
         snprintf(why, size, "%.1000s has schema %g, this program writes %d", ho_store_path(store), schema, SCHEMA);
         return false;
     }
-    const struct { const char *key, *now; } TEXTS[] = {{"stage", stage}, {"version", HO_VERSION}};
-    for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0]; ++i) {
-        if (ho_store_get_text(store, TEXTS[i].key, then, RECORD_SIZE) != HO_OK) {
-            snprintf(why, size, "%.1000s", ho_error());
-            return false;
-        }
-        if (strcmp(then, TEXTS[i].now) != 0) {
-            snprintf(why, size, "%s changed: was '%.200s', is '%.200s'", TEXTS[i].key, then, TEXTS[i].now);
-            return false;
-        }
+    if (!maker_is_current(run, store, stage, then)) {
+        return false;
     }
     if (seed != (double)ho_run_seed(run)) {
         snprintf(why, size, "seed changed: was %.0f, is %.0f", seed, (double)ho_run_seed(run));

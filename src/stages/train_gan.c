@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "handsoff/dataset.h"
 #include "handsoff/gan_trainer.h"
@@ -220,6 +221,22 @@ static ho_status start_from(gan_stage *s, const char *path) {
     return HO_OK;
 }
 
+/* Starts at the beginning. A checkpoint that cannot be gone on from may be days of work: it is kept, with what was made
+ * beside it. gan.init is read before, as it may name that very checkpoint. */
+static ho_status start_anew(gan_stage *s, const char *checkpoint, const char *why) {
+    static const char *const NAMES[] = {"samples", "logs/train-gan.jsonl", "checkpoints/train-gan.h5"};
+    const char *init = ho_config_text(ho_run_config(s->run), "gan.init"), *kept = NULL;
+    ho_run_say(s->run, "train-gan: starts anew: %s", why);
+    if (*init != '\0') {
+        HO_TRY(start_from(s, ho_run_data_path(s->run, init)));
+    }
+    if (access(checkpoint, F_OK) == 0) {
+        HO_TRY(ho_run_set_aside(s->run, STAGE, sizeof NAMES / sizeof NAMES[0], NAMES, &kept));
+        ho_run_say(s->run, "train-gan: the earlier training is kept in %s", kept);
+    }
+    return ho_run_log_restart(s->run, STAGE, "kimg", 0.0);
+}
+
 /* Goes on from a checkpoint of the same config and data; says so, and says why when it cannot. */
 static ho_status resume(gan_stage *s) {
     const char *path = ho_run_path(s->run, "checkpoints/train-gan.h5"), *why;
@@ -228,11 +245,7 @@ static ho_status resume(gan_stage *s) {
     int n;
     const char *const *keys = prefixes(s->run, true, &n);
     if (!ho_run_is_current(s->run, path, STAGE, n, keys, 1, inputs, &why)) {
-        ho_run_say(s->run, "train-gan: starts anew: %s", why);
-        if (*init != '\0') {
-            HO_TRY(start_from(s, ho_run_data_path(s->run, init)));
-        }
-        return ho_run_log_restart(s->run, STAGE, "kimg", 0.0);
+        return start_anew(s, path, why);
     }
     ho_store *store;
     HO_TRY(ho_store_open(path, &store));

@@ -1,8 +1,10 @@
 /* Runs: folders, records, what counts as current, the loop over the stages. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -71,14 +73,20 @@ static void test_bad_folders(void **state) {
 
 static const char *const PREFIXES[] = {"invert.", "seed"};
 
-static void write_artefact(const char *name, int n_inputs, const char *const *inputs) {
+static void write_artefact_of(const char *name, const char *kind, const char *version, int n_inputs,
+                              const char *const *inputs) {
     ho_store *store = NULL;
     const float value = 1.0F;
     assert_int_equal(ho_store_create(ho_run_path(run, "%s", name), &store), HO_OK);
     assert_int_equal(ho_store_write(store, "x", HO_F32, 1, (const int64_t[]){1}, &value), HO_OK);
-    assert_int_equal(ho_run_record(run, store, "invert", "latents", 2, PREFIXES, n_inputs, inputs), HO_OK);
+    assert_int_equal(ho_run_record(run, store, "invert", kind, 2, PREFIXES, n_inputs, inputs), HO_OK);
+    assert_int_equal(ho_store_set_text(store, "version", version), HO_OK);
     assert_int_equal(ho_store_commit(store), HO_OK);
     ho_store_close(store);
+}
+
+static void write_artefact(const char *name, int n_inputs, const char *const *inputs) {
+    write_artefact_of(name, "latents", HO_VERSION, n_inputs, inputs);
 }
 
 /* Fails unless the artefact's state is `current` and the reason holds `want`. */
@@ -155,6 +163,74 @@ static void test_record_follows_config(void **state) {
         close_run();
     }
     open_run_of("r", "", 0, NULL);
+}
+
+static void test_version_counts_for_results_alone(void **state) {
+    (void)state;
+    static const struct {
+        const char *kind;
+        bool current;
+    } CASES[] = {{"latents", false}, {"gan checkpoint", true}, {"checkpoint", true}, {"dataset", true}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; ++i) {
+        write_artefact_of("latents.h5", CASES[i].kind, "0.0.1", 0, NULL);
+        expect_current(CASES[i].current, 0, NULL, CASES[i].current ? NULL : "version changed: was '0.0.1'");
+    }
+}
+
+/* Another process cannot open the run until this one closes it or is killed. */
+static void test_lock(void **state) {
+    (void)state;
+    char pid[64];
+    ho_run *second = NULL;
+    snprintf(pid, sizeof pid, "runs/r is in use by process %ld on ", (long)getpid());
+    assert_int_equal(ho_run_open((ho_config *)ho_run_config(run), &second), HO_EIO);
+    assert_null(second);
+    assert_non_null(strstr(ho_error(), pid));
+    close_run();
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        open_run_of("r", "", 0, NULL);
+        (void)!write(ready[1], "x", 1);
+        for (;;) {
+            pause();
+        }
+    }
+    char byte;
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    char runs_dir[128];
+    snprintf(runs_dir, sizeof runs_dir, "runs_dir=%s/runs", folder);
+    const char *const overrides[] = {"name=r", runs_dir};
+    ho_config *config = NULL;
+    assert_int_equal(ho_config_load(in_folder("r.yml"), 2, overrides, &config), HO_OK);
+    const ho_status locked = ho_run_open(config, &second);
+    snprintf(pid, sizeof pid, "process %ld on ", (long)child);
+    const bool named = locked != HO_OK && strstr(ho_error(), pid) != NULL;
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(locked, HO_EIO);
+    assert_true(named);
+    ho_config_free(config);
+    open_run_of("r", "", 0, NULL);
+}
+
+static void test_set_aside(void **state) {
+    (void)state;
+    static const char *const NAMES[] = {"pictures", "logs/s.jsonl", "never.h5"};
+    for (int number = 1; number <= 2; ++number) {
+        const char *kept = NULL;
+        char want[128];
+        write_text(ho_run_path(run, "pictures/a.png"), number == 1 ? "first" : "second");
+        write_text(ho_run_path(run, "logs/s.jsonl"), "log");
+        assert_int_equal(ho_run_set_aside(run, "s", 3, NAMES, &kept), HO_OK);
+        snprintf(want, sizeof want, "%s/runs/r/old/s-%d", folder, number);
+        assert_string_equal(kept, want);
+        assert_false(exists(in_folder("runs/r/pictures")));
+        assert_string_equal(read_text(ho_run_path(run, "old/s-%d/s.jsonl", number)), "log");
+    }
+    assert_string_equal(read_text(ho_run_path(run, "old/s-1/pictures/a.png")), "first");
+    assert_string_equal(read_text(ho_run_path(run, "old/s-2/pictures/a.png")), "second");
 }
 
 static void test_damaged_artefacts(void **state) {
@@ -304,6 +380,9 @@ int main(void) {
         cmocka_unit_test(test_bad_folders),
         cmocka_unit_test_setup_teardown(test_record, fresh_run, end_run),
         cmocka_unit_test_setup_teardown(test_record_follows_config, fresh_run, end_run),
+        cmocka_unit_test_setup_teardown(test_version_counts_for_results_alone, fresh_run, end_run),
+        cmocka_unit_test_setup_teardown(test_lock, fresh_run, end_run),
+        cmocka_unit_test_setup_teardown(test_set_aside, fresh_run, end_run),
         cmocka_unit_test_setup_teardown(test_damaged_artefacts, fresh_run, end_run),
         cmocka_unit_test_setup_teardown(test_folder_as_input, fresh_run, end_run),
         cmocka_unit_test_setup_teardown(test_stages_run_when_needed, fresh_stages, end_run),

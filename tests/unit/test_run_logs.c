@@ -153,6 +153,25 @@ static void test_signals(void **state) {
     assert_int_equal(WTERMSIG(status), SIGINT);
 }
 
+/* Each of the signals that batch systems and terminals send sets the flag; an ignored SIGHUP (nohup) does not. */
+static void test_signals_that_stop(void **state) {
+    (void)state;
+    static const int NUMBERS[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP, SIGHUP};
+    for (int i = 0; i < 5; ++i) {
+        const pid_t child = fork();
+        if (child == 0) {
+            signal(SIGHUP, i == 4 ? SIG_IGN : SIG_DFL);
+            ho_run_catch_signals();
+            raise(NUMBERS[i]);
+            _exit(ho_run_interrupted() ? 7 : 6);
+        }
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), i == 4 ? 6 : 7);
+    }
+}
+
 /* Without a terminal: the first line, and the one at 100 %; nothing in between within ten seconds. */
 static void test_progress_without_terminal(void **state) {
     (void)state;
@@ -180,6 +199,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_metrics, fresh_run, end_run),
         cmocka_unit_test(test_peak_rss_is_per_stage),
         cmocka_unit_test_setup_teardown(test_signals, fresh_run, end_run),
+        cmocka_unit_test(test_signals_that_stop),
         cmocka_unit_test_setup_teardown(test_progress_without_terminal, fresh_run, end_run),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -291,6 +291,29 @@ static void test_stage_starts_from_another_training(void **state) {
     close_run();
 }
 
+/* A checkpoint that cannot be gone on from is kept with its log and samples: of another config, and damaged. */
+static void test_stage_keeps_the_earlier_training(void **state) {
+    (void)state;
+    char before[65], kept[65];
+    open_run_from("kept", "data.size=8", "gan.kimg=0.016", "gan.lr=0.002");
+    execute();
+    CHECK_OK(ho_file_sha256(ho_run_path(run, "checkpoints/train-gan.h5"), before));
+    close_run();
+    open_run_from("kept", "data.size=8", "gan.kimg=0.016", "gan.lr=0.003");
+    execute();
+    CHECK_OK(ho_file_sha256(ho_run_path(run, "old/train-gan-1/train-gan.h5"), kept));
+    assert_string_equal(kept, before);
+    assert_non_null(strstr(read_text(ho_run_path(run, "old/train-gan-1/train-gan.jsonl")), "\"kimg\":0.016"));
+    assert_true(exists(ho_run_path(run, "old/train-gan-1/samples/fakes000000_016.png")));
+    assert_true(exists(ho_run_path(run, "samples/fakes000000_016.png")));
+    write_text(ho_run_path(run, "checkpoints/train-gan.h5"), "no HDF5 file");
+    CHECK_OK(HO_STAGE_TRAIN_GAN.execute(run));
+    assert_string_equal(read_text(ho_run_path(run, "old/train-gan-2/train-gan.h5")), "no HDF5 file");
+    CHECK_OK(HO_STAGE_TRAIN_GAN.execute(run)); /* goes on: nothing to set aside */
+    assert_false(exists(in_folder("runs/kept/old/train-gan-3")));
+    close_run();
+}
+
 static void test_init_takes_what_fits(void **state) {
     (void)state;
     ho_gan_options small = tiny(1), large = tiny(2);
@@ -343,6 +366,7 @@ int main(void) {
         cmocka_unit_test(test_stage_goes_on_to_the_same_file),
         cmocka_unit_test(test_stage_refuses_weights_of_another_size),
         cmocka_unit_test(test_init_takes_what_fits),
+        cmocka_unit_test(test_stage_keeps_the_earlier_training),
         cmocka_unit_test(test_stage_starts_from_another_training),
     };
     return cmocka_run_group_tests(tests, setup, remove_folder);
