@@ -10,7 +10,9 @@ static void print_commands(void) {
     for (int i = 0; ho_command_at(i, &command); ++i) {
         printf("  handsoff %-18s%s\n", command.name, command.help);
     }
-    printf("\n'handsoff help COMMAND' says more; 'handsoff help config' lists the keys of a config file.\n");
+    printf(
+        "\n'handsoff help COMMAND' says more; 'handsoff help config' lists the keys of a config file.\n"
+        "Exit status: 0 done, 1 failed, 2 wrong command line or config, 75 interrupted: the same command goes on.\n");
 }
 
 ho_status ho_cmd_help(const char *name, int argc, char **argv) {

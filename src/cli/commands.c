@@ -11,7 +11,8 @@ static const ho_command RUN = {"run", "CONFIG.yml [key=value ...] [--stages a,b]
                                "  --stages a,b  only these stages, in the pipeline's order\n"
                                "  --force       run them in any case, from their beginning\n"
                                "Artefacts, logs and metrics.json are in runs/NAME. After an interruption (Ctrl-C, "
-                               "SIGTERM) the same command goes on; a second Ctrl-C ends it at once.\n",
+                               "SIGTERM, SIGUSR1, SIGHUP; exit status 75) the same command goes on; a second Ctrl-C\n"
+                               "ends it at once.\n",
                                ho_cmd_run};
 
 static const char STAGE_USAGE[] = "CONFIG.yml [key=value ...] [--force]";

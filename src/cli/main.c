@@ -1,10 +1,25 @@
-/* handsoff: finds the command, runs it, prints what failed. Exit status: 0 done, 1 failed or interrupted, 2 wrong
- * command line or config. */
+/* handsoff: finds the command, runs it, prints what failed. Exit status: 0 done, 1 failed, 2 wrong command line or
+ * config, 75 (EX_TEMPFAIL of sysexits.h) interrupted, and the same command goes on. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "cli.h"
+
+static int exit_status(ho_status status) {
+    switch (status) {
+    case HO_OK:
+        return 0;
+    case HO_EUSAGE:
+    case HO_ECONFIG:
+        return 2;
+    case HO_EINTERRUPT:
+        return EX_TEMPFAIL;
+    default:
+        return 1;
+    }
+}
 
 static ho_status run_command(int argc, char **argv) {
     if (argc < 2) {
@@ -38,5 +53,5 @@ int main(int argc, char **argv) {
     } else if (status != HO_OK) {
         fprintf(stderr, "handsoff: %s\n", ho_error());
     }
-    return status == HO_OK ? 0 : status == HO_EUSAGE || status == HO_ECONFIG ? 2 : 1;
+    return exit_status(status);
 }

@@ -51,6 +51,7 @@ config() { printf '%b' "$1" >bad.yml; }
 good '^handsoff [0-9]+\.[0-9]+' --version
 good 'handsoff synth' help
 good 'handsoff run' --help
+good '75 interrupted' help
 good 'integer, 1 to 4096' help config
 good '^gan\.lr .*0\.0025' help config
 for command in run import-data train-gan train-encoder finetune-encoder invert train-head generate train-downstream \
@@ -220,9 +221,23 @@ else fail "full disk: check $status: $(cat err)"; fi
 
 # ---- interruption: the message says that the same command goes on
 sed 's/kimg: 0/kimg: 1000/' ok.yml >long.yml
-# In its own group, with SIGINT not ignored as background jobs have it.
-timeout -s INT 3 "$program" run long.yml name=long --stages import-data,train-gan >out 2>err
-if grep -q '^handsoff: interrupted: train-gan: .*same command goes on' err; then pass "interrupted run"; else fail "interrupted run: $(tail -n 3 err)"; fi
+# timeout: in its own group, with SIGINT not ignored as background jobs have it.
+for signal in INT USR1 HUP; do
+    timeout --preserve-status -s $signal 3 "$program" run long.yml name=long --stages import-data,train-gan >out 2>err
+    status=$?
+    if [ $status -eq 75 ] && grep -q '^handsoff: interrupted: train-gan: .*same command goes on' err; then pass "SIG$signal"
+    else fail "SIG$signal: status $status: $(tail -n 3 err)"; fi
+done
+if grep -q 'train-gan: goes on from' err; then pass "goes on"; else fail "goes on: $(cat err)"; fi
+
+# ---- one process at a time works in a run
+"$program" train-gan long.yml name=long >/dev/null 2>first &
+holder=$!
+for _ in $(seq 100); do grep -q 'goes on' first && break; sleep 0.1; done
+bad 1 "run folder runs/long is in use by process $holder on " train-gan long.yml name=long
+kill -KILL $holder; wait $holder 2>/dev/null
+good 'import-data: up to date' import-data long.yml name=long
+
 if [ -z "$(find runs -name '*.part*' -o -name '*.tmp*')" ]; then pass "no unfinished files"; else fail "unfinished files: $(find runs -name '*.part*' -o -name '*.tmp*')"; fi
 
 echo "test_cli: $passed passed, $failed failed, $skipped skipped"
