@@ -55,6 +55,10 @@ ho_status ho_store_get_text(ho_store *store, const char *key, char *text, size_t
 ho_status ho_store_set_number(ho_store *store, const char *key, double number);
 ho_status ho_store_get_number(ho_store *store, const char *key, double *number);
 bool ho_store_has_attribute(ho_store *store, const char *key);
+/* The newest layout of files that this program reads; every artefact has its own in the attribute `schema`. */
+enum { HO_STORE_SCHEMA = 1 };
+/* HO_EFORMAT where the file's schema is newer than that. A file without one, as other programs write it, passes. */
+ho_status ho_store_check_schema(ho_store *store);
 /* Calls visit for every attribute, in name order, with its value as text ("1, 2.5" for numbers); stops at the first
  * status that is not HO_OK. */
 typedef ho_status (*ho_store_attribute_visitor)(void *user, const char *key, const char *text);
@@ -67,6 +71,11 @@ ho_status ho_store_visit(ho_store *store, ho_store_visitor visit, void *user);
 /* Calls visit for every list of strings, in name order: those are not among the data sets of ho_store_visit. */
 typedef ho_status (*ho_strings_visitor)(void *user, const char *name, int64_t n);
 ho_status ho_store_visit_strings(ho_store *store, ho_strings_visitor visit, void *user);
+
+/* Calls visit for everything else, in name order: data sets of a type or rank that is not read ("compound (3)", "bool
+ * (2, 2)"), empty groups, links. `what` says which. */
+typedef ho_status (*ho_other_visitor)(void *user, const char *name, const char *what);
+ho_status ho_store_visit_others(ho_store *store, ho_other_visitor visit, void *user);
 
 /* The parameters of a network, each under prefix + its name, in file order. Loading demands every tensor and its exact
  * shape; what is missing or differs is named, with both shapes. A tensor with NaN or infinity is HO_EFORMAT and named.

@@ -24,7 +24,7 @@ static ho_status print_attribute(void *user, const char *key, const char *text) 
 }
 
 typedef struct {
-    int n_sets;
+    int n_sets, n_others;
     long long n_values;
 } totals;
 
@@ -50,14 +50,26 @@ static ho_status print_strings(void *user, const char *name, int64_t n) {
     return HO_OK;
 }
 
+static ho_status print_other(void *user, const char *name, const char *what) {
+    totals *sum = user;
+    printf("  %-48s %s, not read by this program\n", name, what);
+    ++sum->n_others;
+    return HO_OK;
+}
+
 static ho_status print_store(ho_store *store) {
-    totals sum = {0, 0};
+    totals sum = {0, 0, 0};
     printf("%s\n\nattributes\n", ho_store_path(store));
     HO_TRY(ho_store_visit_attributes(store, print_attribute, NULL));
     printf("\ndata sets\n");
     HO_TRY(ho_store_visit(store, print_set, &sum));
     HO_TRY(ho_store_visit_strings(store, print_strings, &sum));
-    printf("\n%d data sets, %lld values\n", sum.n_sets, sum.n_values);
+    HO_TRY(ho_store_visit_others(store, print_other, &sum));
+    printf("\n%d data sets, %lld values", sum.n_sets, sum.n_values);
+    if (sum.n_others > 0) {
+        printf("; %d more not read by this program", sum.n_others);
+    }
+    printf("\n");
     return HO_OK;
 }
 

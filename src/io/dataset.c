@@ -181,6 +181,7 @@ static ho_status read_split(ho_store *store, const char *split_name, const ho_da
 }
 
 static ho_status read_all(ho_store *store, ho_dataset *dataset) {
+    HO_TRY(ho_store_check_schema(store));
     if (ho_store_has(store, "class_name")) {
         HO_TRY(ho_store_read_strings(store, "class_name", &dataset->n_classes, &dataset->class_names));
         const int64_t dim[2] = {dataset->n_classes, 3};

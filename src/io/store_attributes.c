@@ -1,4 +1,6 @@
-/* What ho_store_visit leaves out: attributes of the root and lists of strings, for people who look at a file. */
+/* What ho_store_visit leaves out, for people who look at a file: attributes of the root, lists of strings, and what
+ * this program does not read. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +106,122 @@ ho_status ho_store_visit_strings(ho_store *store, ho_strings_visitor visit, void
     visiting_strings state = {visit, user, HO_OK};
     if (H5Ovisit(store->file, H5_INDEX_NAME, H5_ITER_INC, visit_strings, &state) < 0) {
         return HO_H5_FAIL(store, NULL, "cannot list the data sets");
+    }
+    return state.status;
+}
+
+/* ---- what is not read ----------------------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    ho_other_visitor visit;
+    void *user;
+    ho_status status;
+} visiting_others;
+
+/* h5py writes truth values as an enumeration of FALSE and TRUE. */
+static bool is_truth(hid_t type) {
+    char *name = H5Tget_nmembers(type) == 2 ? H5Tget_member_name(type, 0) : NULL;
+    const bool is = name != NULL && strcmp(name, "FALSE") == 0;
+    H5free_memory(name);
+    return is;
+}
+
+static void type_text(hid_t type, char *text, size_t size) {
+    const int bits = (int)(8 * H5Tget_size(type));
+    switch (H5Tget_class(type)) {
+    case H5T_INTEGER:
+        snprintf(text, size, "%d-bit integer %s sign", bits, H5Tget_sign(type) == H5T_SGN_NONE ? "without" : "with");
+        break;
+    case H5T_FLOAT:
+        snprintf(text, size, "%d-bit float", bits);
+        break;
+    case H5T_COMPOUND:
+        snprintf(text, size, "compound");
+        break;
+    case H5T_ENUM:
+        snprintf(text, size, "%s", is_truth(type) ? "bool" : "enumeration");
+        break;
+    case H5T_ARRAY:
+        snprintf(text, size, "array");
+        break;
+    case H5T_VLEN:
+        snprintf(text, size, "variable length");
+        break;
+    case H5T_REFERENCE:
+        snprintf(text, size, "reference");
+        break;
+    default:
+        snprintf(text, size, "raw bits");
+        break;
+    }
+}
+
+/* "" for a data set that ho_store_visit or ho_store_visit_strings shows. */
+static void set_text(hid_t set, char *text, size_t size) {
+    const hid_t type = H5Dget_type(set), space = H5Dget_space(set);
+    hsize_t dim[H5S_MAX_RANK] = {0};
+    const int rank = H5Sget_simple_extent_dims(space, dim, NULL);
+    const bool known = ho_store_dtype_of(type) >= 0 || H5Tget_class(type) == H5T_STRING;
+    text[0] = '\0';
+    if (!known || rank > HO_STORE_RANK) {
+        int64_t shown[HO_STORE_RANK];
+        char shape[HO_SHAPE_TEXT] = "", name[64];
+        for (int i = 0; i < rank && i < HO_STORE_RANK; ++i) {
+            shown[i] = (int64_t)dim[i];
+        }
+        type_text(type, name, sizeof name);
+        if (rank <= HO_STORE_RANK) {
+            ho_store_shape_text(shape, rank, shown);
+        } else {
+            snprintf(shape, sizeof shape, "of %d dimensions", rank);
+        }
+        snprintf(text, size, "%s %s", name, shape);
+    }
+    ho_h5_release(space);
+    ho_h5_release(type);
+}
+
+/* What a name stands for, in words; "" for what the other visitors show and for groups that have members. */
+static void entry_text(hid_t root, const char *name, const H5L_info_t *link, char *text, size_t size) {
+    text[0] = '\0';
+    if (link->type != H5L_TYPE_HARD) {
+        const char *kind = link->type == H5L_TYPE_SOFT ? "link" : "link to another file";
+        const bool leads = H5Oexists_by_name(root, name, H5P_DEFAULT) > 0;
+        snprintf(text, size, "%s%s", kind, leads ? "" : " that leads nowhere");
+        return;
+    }
+    const hid_t object = H5Oopen(root, name, H5P_DEFAULT);
+    const H5I_type_t kind = H5Iget_type(object);
+    H5G_info_t members = {0};
+    if (kind == H5I_DATASET) {
+        set_text(object, text, size);
+    } else if (kind == H5I_GROUP && H5Gget_info(object, &members) >= 0 && members.nlinks == 0) {
+        snprintf(text, size, "empty group");
+    } else if (kind == H5I_DATATYPE) {
+        snprintf(text, size, "named type");
+    } else if (kind != H5I_GROUP) {
+        snprintf(text, size, "cannot be opened");
+    }
+    ho_h5_release(object);
+}
+
+static herr_t visit_other(hid_t root, const char *name, const H5L_info_t *link, void *user) {
+    visiting_others *state = user;
+    char text[HO_SHAPE_TEXT + 80];
+    entry_text(root, name, link, text, sizeof text);
+    H5Eclear2(H5E_DEFAULT);
+    if (text[0] != '\0') {
+        state->status = state->visit(state->user, name, text);
+    }
+    return state->status == HO_OK ? 0 : 1;
+}
+
+ho_status ho_store_visit_others(ho_store *store, ho_other_visitor visit, void *user) {
+    HO_TRY(ho_store_usable(store, false));
+    visiting_others state = {visit, user, HO_OK};
+    if (H5Lvisit(store->file, H5_INDEX_NAME, H5_ITER_INC, visit_other, &state) < 0) {
+        return HO_H5_FAIL(store, NULL, "cannot list the entries");
     }
     return state.status;
 }

@@ -309,11 +309,15 @@ static herr_t visit_object(hid_t root, const char *name, const H5O_info_t *facts
     if (facts->type != H5O_TYPE_DATASET) {
         return 0;
     }
-    const hid_t set = H5Dopen2(root, name, H5P_DEFAULT);
+    const hid_t set = H5Dopen2(root, name, H5P_DEFAULT), space = set < 0 ? H5I_INVALID_HID : H5Dget_space(set);
     ho_store_info info;
     bool known = false;
-    state->status =
-        set < 0 ? HO_H5_FAIL(state->store, name, "cannot be opened") : describe(state->store, name, set, &info, &known);
+    if (set < 0) {
+        state->status = HO_H5_FAIL(state->store, name, "cannot be opened");
+    } else if (H5Sget_simple_extent_ndims(space) <= HO_STORE_RANK) {
+        state->status = describe(state->store, name, set, &info, &known);
+    }
+    ho_h5_release(space);
     ho_h5_release(set);
     if (state->status == HO_OK && known) {
         state->status = state->visit(state->user, name, &info);

@@ -215,3 +215,16 @@ ho_status ho_store_get_number(ho_store *store, const char *key, double *number) 
     ho_h5_release(attribute);
     return status;
 }
+
+ho_status ho_store_check_schema(ho_store *store) {
+    double schema = 0.0;
+    if (!ho_store_has_attribute(store, "schema")) {
+        return HO_OK;
+    }
+    HO_TRY(ho_store_get_number(store, "schema", &schema));
+    if (schema > HO_STORE_SCHEMA) {
+        HO_FAIL(HO_EFORMAT, "%s: schema %g is newer than this program, which reads up to %d", store->path, schema,
+                (int)HO_STORE_SCHEMA);
+    }
+    return HO_OK;
+}

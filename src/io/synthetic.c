@@ -48,6 +48,7 @@ static ho_status check_index(const ho_synthetic_file *file, const char *path) {
 static ho_status read_index(ho_synthetic_file *file, ho_store *store) {
     ho_synthetic_info *info = &file->info;
     int n_names = 0;
+    HO_TRY(ho_store_check_schema(store));
     HO_TRY(read_number(store, "samples", 1, &info->n_generated));
     HO_TRY(read_number(store, "kept", 0, &info->n_kept));
     HO_TRY(read_number(store, "height", 1, &info->height));

@@ -203,6 +203,7 @@ ho_status ho_encoder_write(ho_encoder *encoder, ho_store *store) {
 
 static ho_status read_shape(ho_store *store, ho_encoder_shape *shape) {
     char kind[32] = "";
+    HO_TRY(ho_store_check_schema(store));
     if (ho_store_has_attribute(store, "kind")) {
         HO_TRY(ho_store_get_text(store, "kind", kind, sizeof kind));
     }

@@ -170,6 +170,7 @@ ho_status ho_gan_trainer_read(ho_gan_trainer *trainer, ho_store *store) {
     ho_gan_trainer *t = trainer;
     double state[4];
     int64_t counters[3], count[2];
+    HO_TRY(ho_store_check_schema(store));
     HO_TRY(ho_store_read(store, "state", HO_F64, HO_SHAPE(4), state));
     HO_TRY(ho_store_read(store, "counters", HO_I64, HO_SHAPE(3), counters));
     HO_TRY(ho_store_read_params(store, "generator/", ho_generator_params(t->g)));
@@ -191,6 +192,7 @@ ho_status ho_gan_trainer_read(ho_gan_trainer *trainer, ho_store *store) {
 ho_status ho_gan_trainer_init(ho_gan_trainer *trainer, ho_store *store, int *n_taken, int *n) {
     ho_params *g = ho_generator_params(trainer->g), *d = ho_discriminator_params(trainer->d);
     int n_g, n_ema, n_d;
+    HO_TRY(ho_store_check_schema(store));
     HO_TRY(ho_store_read_fitting_params(store, "generator/", g, &n_g));
     HO_TRY(ho_store_read_fitting_params(store, "generator_ema/", ho_generator_params(trainer->g_ema), &n_ema));
     HO_TRY(ho_store_read_fitting_params(store, "discriminator/", d, &n_d));

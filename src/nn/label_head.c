@@ -123,6 +123,7 @@ static ho_status read_count(ho_store *store, const char *key, int64_t *value) {
 
 static ho_status read_shape(ho_store *store, ho_label_head_shape *s) {
     ho_store_info info;
+    HO_TRY(ho_store_check_schema(store));
     HO_TRY(read_count(store, "members", &s->members));
     HO_TRY(read_count(store, "h1", &s->h1));
     HO_TRY(read_count(store, "h2", &s->h2));

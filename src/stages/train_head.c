@@ -80,6 +80,7 @@ static ho_status read_latents(inputs *in) {
     ho_store_info info;
     HO_TRY(ho_store_open(path, &store));
     ho_status status = HO_OK;
+    HO_TRY_DONE(ho_store_check_schema(store));
     HO_TRY_DONE(ho_store_info_of(store, "w_plus", &info));
     in->n_latents = info.rank == 3 ? info.dim[0] : 0;
     const int64_t dim[3] = {in->n_latents, ho_stylegan2_n_ws(shape), shape->w_dim};
