@@ -34,6 +34,9 @@ int ho_config_ints(const ho_config *config, const char *key, const int64_t **val
 ho_status ho_config_dump(const ho_config *config, int n_prefixes, const char *const *prefixes, char **text);
 /* Prints the table as documentation. */
 void ho_config_print_help(FILE *out);
+/* Where the value of a key was given, as messages begin: "file.yml:3", "argument 'a=b'", and the path alone for a
+ * default. Owned by the config. */
+const char *ho_config_where(const ho_config *config, const char *key);
 /* The path the config was read from. */
 const char *ho_config_path(const ho_config *config);
 

@@ -39,6 +39,8 @@ const ho_deeplab_shape *ho_deeplab_shape_of(const ho_deeplab *network);
 /* Takes the backbone's tensors from a file whose names begin with "backbone." (the head keeps its initial values). A
  * backbone of another width or depth is HO_ECONFIG and says what the file fits. */
 ho_status ho_deeplab_load_backbone(ho_deeplab *network, const char *path);
+/* The same failures, for a backbone of this width and depth, without reading its tensors. */
+ho_status ho_backbone_check_file(const char *path, int64_t channels, int64_t blocks);
 
 /* x (N,H,W,3), normalised (ho_normalise_pixels) -> logits (N,H,W,K). training: batch statistics (N at least 2) and
  * dropout of 0.1 on the projection, a function of (seed, step). */

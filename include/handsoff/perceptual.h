@@ -23,8 +23,11 @@ typedef struct {
 } ho_taps;
 
 typedef struct ho_perceptual ho_perceptual;
+/* Reads the weights file above. HO_EFORMAT names what is missing or differs; a topology may have any widths. */
 ho_status ho_perceptual_load(ho_device *device, const char *path, ho_perceptual **net);
-void ho_perceptual_free(ho_perceptual *net);
+/* HO_EFORMAT unless the file says that it is such a network; its tensors are not read. */
+ho_status ho_perceptual_check_file(const char *path);
+void ho_perceptual_free(ho_perceptual *net); /* NULL is allowed */
 ho_params *ho_perceptual_params(ho_perceptual *net);
 const char *ho_perceptual_topology(const ho_perceptual *net);
 

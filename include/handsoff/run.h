@@ -24,6 +24,7 @@ typedef struct ho_run ho_run;
 /* Opens (and creates) runs/NAME, NAME = the config's `name`, under the config's `runs_dir`. Device opened on first use.
  * The folder is locked until ho_run_close: HO_EIO where another process has it open. */
 ho_status ho_run_open(ho_config *config, ho_run **run);
+/* Closes its device, lets go of the folder, frees it; the config stays the caller's. NULL is allowed. */
 void ho_run_close(ho_run *run);
 
 const ho_config *ho_run_config(const ho_run *run);
@@ -111,6 +112,13 @@ extern const ho_stage *const HO_STAGES[]; /* in pipeline order, ended by NULL (s
  * the list does not have is HO_EUSAGE. A forced stage that was interrupted goes on when the same command is given
  * again. */
 ho_status ho_run_stages(ho_run *run, const ho_stage *const *stages, const char *only, bool force);
+
+/* What is known to fail before any work is done (src/stages/preflight.c). Keys that contradict each other: HO_ECONFIG,
+ * with the place of the key. */
+ho_status ho_preflight_config(const ho_config *config);
+/* Files of weights that the stages of `only` (as above) will read: HO_EIO or HO_EFORMAT where one is missing or is
+ * something else, HO_ECONFIG where it does not fit the config; the message names key and file. */
+ho_status ho_preflight_files(ho_run *run, const char *only);
 
 #ifdef __cplusplus
 }

@@ -39,6 +39,8 @@ ho_status ho_generator_create(ho_device *device, const ho_stylegan2_shape *shape
                               ho_generator **generator);
 /* From a store written by ho_generator_write; the shape comes from its attributes. */
 ho_status ho_generator_load(ho_device *device, const char *path, ho_generator **generator);
+/* The shape alone of such a file; HO_EFORMAT where it is none. */
+ho_status ho_generator_file_shape(const char *path, ho_stylegan2_shape *shape);
 ho_status ho_generator_write(ho_generator *generator, ho_store *store); /* tensors and shape attributes */
 void ho_generator_free(ho_generator *generator);
 ho_params *ho_generator_params(ho_generator *generator);

@@ -1,22 +1,7 @@
 /* handsoff run CONFIG.yml ...  and  handsoff STAGE CONFIG.yml ... */
-#include <errno.h>
 #include <stddef.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "cli.h"
-
-/* The files that stages far down the pipeline read: asked for before hours of work. */
-static ho_status need_weights(ho_run *run) {
-    static const char *const KEYS[] = {"gan.weights", "perceptual.weights", "transfer.weights"};
-    for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; ++i) {
-        const char *name = ho_config_text(ho_run_config(run), KEYS[i]), *path = ho_run_data_path(run, name);
-        if (name[0] != '\0' && access(path, R_OK) != 0) {
-            HO_FAIL(HO_EIO, "%s: %s: %s", KEYS[i], path, strerror(errno));
-        }
-    }
-    return HO_OK;
-}
 
 /* words[0] is the config file, the others are overrides. */
 static ho_status run_stages(const char *name, int n_words, char **words, const char *only, bool force) {
@@ -28,9 +13,12 @@ static ho_status run_stages(const char *name, int n_words, char **words, const c
     ho_config *config = NULL;
     ho_run *run = NULL;
     HO_TRY(ho_config_load(words[0], n_words - 1, (const char *const *)words + 1, &config));
-    ho_status status = ho_run_open(config, &run);
-    if (status == HO_OK && only == NULL) {
-        status = need_weights(run);
+    ho_status status = ho_preflight_config(config);
+    if (status == HO_OK) {
+        status = ho_run_open(config, &run);
+    }
+    if (status == HO_OK) {
+        status = ho_preflight_files(run, only);
     }
     if (status == HO_OK) {
         ho_run_catch_signals();

@@ -9,7 +9,7 @@
 /* Every key at its default; the table's own defaults pass through the checks that a file passes. */
 static ho_status set_defaults(ho_config *config) {
     for (int i = 0; i < HO_N_CONFIG_KEYS; ++i) {
-        HO_TRY(ho_config_set(config, i, HO_CONFIG_KEYS[i].value, HO_WRITTEN_PLAIN, "default"));
+        HO_TRY(ho_config_set(config, i, HO_CONFIG_KEYS[i].value, HO_WRITTEN_PLAIN, config->path));
     }
     return HO_OK;
 }
@@ -73,6 +73,7 @@ void ho_config_free(ho_config *config) {
     for (int i = 0; config->value != NULL && i < HO_N_CONFIG_KEYS; ++i) {
         free(config->value[i].text);
         free(config->value[i].ints);
+        free(config->value[i].where);
     }
     free(config->value);
     free(config->path);
@@ -114,6 +115,11 @@ int ho_config_ints(const ho_config *config, const char *key, const int64_t **val
     const ho_config_value *value = get(config, key, HO_KEY_INTS);
     *values = value->ints;
     return value->n_ints;
+}
+
+const char *ho_config_where(const ho_config *config, const char *key) {
+    const int index = ho_config_find(key);
+    return index < 0 ? config->path : config->value[index].where;
 }
 
 static bool has_prefix(const char *key, int n_prefixes, const char *const *prefixes) {

@@ -99,7 +99,7 @@ const ho_config_key HO_CONFIG_KEYS[] = {
     INTS("head.hidden", 1, 65536, "128,32", "widths of the two hidden layers"),
     INTS("head.blocks", 0, 64, "", "which style blocks to use; empty: all"),
     REAL("head.lr", 0, 1, "0.001", "Adam step size"),
-    INT("head.batch", 1, 1048576, "64", "pixels a step and member"),
+    INT("head.batch", 2, 1048576, "64", "pixels a step and member"),
     INT("head.max_steps", 1, 1000000000, "20000", "most steps"),
     REAL("head.held_out", 0, 0.9, "0.1", "fraction of the labelled pixels kept for the stopping rule"),
     INT("head.check_every", 1, 1000000, "200", "steps between looks at the held-out pixels"),

@@ -221,6 +221,22 @@ static ho_status set_ints(const ho_config_key *key, ho_config_value *value, cons
     return status;
 }
 
+static ho_status set_by_type(const ho_config_key *key, ho_config_value *value, const char *text, const char *where) {
+    switch (key->type) {
+    case HO_KEY_INT:
+        return set_int(key, value, text, where);
+    case HO_KEY_REAL:
+        return set_real(key, value, text, where);
+    case HO_KEY_BOOL:
+        return set_bool(key, value, text, where);
+    case HO_KEY_INTS:
+        return set_ints(key, value, text, where);
+    case HO_KEY_TEXT:
+        break;
+    }
+    return set_text(key, value, text, where);
+}
+
 ho_status ho_config_set(ho_config *config, int index, const char *text, ho_written written, const char *where) {
     static const char *const EXPECTED[] = {"an integer", "a number", "true or false", "a text", "a list of integers"};
     const ho_config_key *key = &HO_CONFIG_KEYS[index];
@@ -236,19 +252,14 @@ ho_status ho_config_set(ho_config *config, int index, const char *text, ho_writt
         HO_FAIL(HO_ECONFIG, "%s: %s: expected %s, found the quoted text '%.80s'", where, key->key, EXPECTED[key->type],
                 text);
     }
-    switch (key->type) {
-    case HO_KEY_INT:
-        return set_int(key, value, text, where);
-    case HO_KEY_REAL:
-        return set_real(key, value, text, where);
-    case HO_KEY_BOOL:
-        return set_bool(key, value, text, where);
-    case HO_KEY_INTS:
-        return set_ints(key, value, text, where);
-    case HO_KEY_TEXT:
-        break;
+    HO_TRY(set_by_type(key, value, text, where));
+    char *place = strdup(where);
+    if (place == NULL) {
+        HO_FAIL(HO_EMEMORY, "no memory for the value of %s", key->key);
     }
-    return set_text(key, value, text, where);
+    free(value->where);
+    value->where = place;
+    return HO_OK;
 }
 
 /* The fewest digits that read back as the same number. */

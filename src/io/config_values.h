@@ -16,7 +16,8 @@ typedef struct {
     char *text;
     int64_t *ints;
     int n_ints;
-    bool given; /* by the source that is being read: a second time is an error */
+    char *where; /* "file.yml:3" or "argument 'a=b'"; the file alone for a default */
+    bool given;  /* by the source that is being read: a second time is an error */
 } ho_config_value;
 
 struct ho_config {

@@ -115,6 +115,7 @@ ho_status ho_deeplab_write(ho_deeplab *network, ho_store *store) {
 static ho_status read_network(ho_device *device, ho_store *store, ho_deeplab **network) {
     double value[N_SHAPE_KEYS];
     char kind[32] = "";
+    HO_TRY(ho_store_check_schema(store));
     if (!ho_store_has_attribute(store, "network") || ho_store_get_text(store, "network", kind, sizeof kind) != HO_OK ||
         strcmp(kind, "deeplabv3") != 0) {
         HO_FAIL(HO_EFORMAT, "%s: not a segmentation network; train-downstream writes them", ho_store_path(store));
@@ -145,11 +146,11 @@ ho_status ho_deeplab_load(ho_device *device, const char *path, ho_deeplab **netw
 }
 
 /* The backbone in the file must have our width and depth: layer4's last block is there and there is none after it. */
-static ho_status check_backbone(const ho_deeplab *d, ho_store *store) {
-    const ho_backbone_shape *s = &d->shape.backbone;
+static ho_status check_backbone(int64_t channels, int64_t n_blocks, ho_store *store) {
     ho_store_info info;
     int blocks = 0;
     char name[64];
+    HO_TRY(ho_store_check_schema(store));
     if (!ho_store_has(store, "backbone.conv1.weight")) {
         HO_FAIL(HO_EFORMAT, "%s: holds no pretrained backbone (no \"backbone.conv1.weight\")", ho_store_path(store));
     }
@@ -157,14 +158,22 @@ static ho_status check_backbone(const ho_deeplab *d, ho_store *store) {
     do {
         snprintf(name, sizeof name, "backbone.layer4.%d.conv1.weight", blocks);
     } while (ho_store_has(store, name) && ++blocks <= HO_BACKBONE_MAX_BLOCKS);
-    if (info.dim[0] != s->channels || blocks != s->blocks) {
+    if (info.dim[0] != channels || blocks != n_blocks) {
         HO_FAIL(HO_ECONFIG,
                 "%s: the pretrained backbone has %lld channels and %d blocks a stage, the config asks for %lld and "
                 "%lld: set downstream.channels=%lld downstream.blocks=%d, or give a fitting transfer.weights",
-                ho_store_path(store), (long long)info.dim[0], blocks, (long long)s->channels, (long long)s->blocks,
+                ho_store_path(store), (long long)info.dim[0], blocks, (long long)channels, (long long)n_blocks,
                 (long long)info.dim[0], blocks);
     }
     return HO_OK;
+}
+
+ho_status ho_backbone_check_file(const char *path, int64_t channels, int64_t blocks) {
+    ho_store *store = NULL;
+    HO_TRY(ho_store_open(path, &store));
+    const ho_status status = check_backbone(channels, blocks, store);
+    ho_store_close(store);
+    return status;
 }
 
 ho_status ho_deeplab_load_backbone(ho_deeplab *network, const char *path) {
@@ -173,7 +182,7 @@ ho_status ho_deeplab_load_backbone(ho_deeplab *network, const char *path) {
     ho_backbone backbone;
     HO_TRY(ho_store_open(path, &store));
     ho_status status = HO_OK;
-    HO_TRY_DONE(check_backbone(network, store));
+    HO_TRY_DONE(check_backbone(network->shape.backbone.channels, network->shape.backbone.blocks, store));
     HO_TRY_DONE(ho_params_create(network->device, &params));
     HO_TRY_DONE(ho_backbone_declare(params, &network->shape.backbone, "backbone.", &backbone));
     HO_TRY_DONE(ho_params_commit(params, 0));

@@ -134,6 +134,7 @@ ho_status ho_generator_write(ho_generator *generator, ho_store *store) {
 
 static ho_status read_shape(ho_store *store, ho_stylegan2_shape *shape) {
     char kind[32] = "";
+    HO_TRY(ho_store_check_schema(store));
     if (ho_store_has_attribute(store, "kind")) {
         HO_TRY(ho_store_get_text(store, "kind", kind, sizeof kind));
     }
@@ -156,6 +157,14 @@ static ho_status read_shape(ho_store *store, ho_stylegan2_shape *shape) {
     }
     const ho_status status = ho_stylegan2_check(shape, true);
     return status == HO_OK ? HO_OK : ho_fail_context(HO_EFORMAT, "%s", ho_store_path(store));
+}
+
+ho_status ho_generator_file_shape(const char *path, ho_stylegan2_shape *shape) {
+    ho_store *store = NULL;
+    HO_TRY(ho_store_open(path, &store));
+    const ho_status status = read_shape(store, shape);
+    ho_store_close(store);
+    return status;
 }
 
 ho_status ho_generator_load(ho_device *device, const char *path, ho_generator **generator) {

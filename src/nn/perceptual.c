@@ -103,15 +103,30 @@ static ho_status load_input(ho_perceptual *net, ho_store *store) {
     return ho_param_set(net->input, ho_params_find(net->input, "bias"), bias);
 }
 
-static ho_status load(ho_perceptual *net, ho_device *device, ho_store *store) {
+static ho_status read_topology(ho_store *store, const ho_perceptual_topology_table **table) {
     char name[32];
-    double pool_ceil;
+    HO_TRY(ho_store_check_schema(store));
     HO_TRY(ho_store_get_text(store, "topology", name, sizeof name));
-    net->table = ho_find_perceptual_topology(name);
-    if (net->table == NULL) {
+    *table = ho_find_perceptual_topology(name);
+    if (*table == NULL) {
         HO_FAIL(HO_EFORMAT, "%s: topology \"%s\" is not one of vgg16, alexnet, squeezenet1_1", ho_store_path(store),
                 name);
     }
+    return HO_OK;
+}
+
+ho_status ho_perceptual_check_file(const char *path) {
+    ho_store *store = NULL;
+    const ho_perceptual_topology_table *table;
+    HO_TRY(ho_store_open(path, &store));
+    const ho_status status = read_topology(store, &table);
+    ho_store_close(store);
+    return status;
+}
+
+static ho_status load(ho_perceptual *net, ho_device *device, ho_store *store) {
+    double pool_ceil;
+    HO_TRY(read_topology(store, &net->table));
     HO_TRY(ho_store_get_number(store, "pool_ceil", &pool_ceil));
     net->pool_ceil = pool_ceil != 0.0;
     HO_TRY(ho_params_create(device, &net->params));

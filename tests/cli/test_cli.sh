@@ -42,6 +42,7 @@ bad() {
 cat >ok.yml <<'Y'
 name: cli
 seed: 3
+labelled: 4
 data: {format: toy_faces, size: 16, n_train: 4, n_test: 4}
 gan: {kimg: 0, z_dim: 16, w_dim: 16, channel_base: 64, channel_max: 8, mapping_layers: 2, batch: 4}
 Y
@@ -115,12 +116,21 @@ else
     bad 1 "cannot make folder /proc/cli" run ok.yml runs_dir=/proc
 fi
 
+# ---- what is known to fail is said before anything runs
+bad 2 "argument 'head.batch=1': head.batch: 1 is out of range, allowed is 2" run ok.yml head.batch=1
+bad 2 "argument 'labelled=7': labelled: 7 images are asked for, data.n_train makes 4" run ok.yml labelled=7
+bad 2 "argument 'head.hidden=5': head.hidden: found 1 widths; right are two" import-data ok.yml head.hidden=5
+bad 2 "argument 'head.blocks=0,6': head.blocks: 6 as entry 2; .* 0 to 5 at data.size 16" run ok.yml head.blocks=0,6
+bad 2 "ok.yml:5: gan.batch: 4 is no multiple of gan.mbstd_group, 3" run ok.yml gan.mbstd_group=3
+bad 1 "argument 'gan.init=ok.yml': gan.init: ok.yml is not an HDF5 file" run ok.yml gan.init=ok.yml
+bad 1 "gan.init: none.h5: No such file" run ok.yml gan.init=none.h5 --stages import-data,train-gan
+if [ -e runs/cli/dataset.h5 ]; then fail "import-data ran before the mistakes were told"; else pass "nothing ran"; fi
 bad 1 "gan.weights: none.h5: No such file" run ok.yml gan.weights=none.h5
 bad 1 "perceptual.weights: none.h5: No such file" run ok.yml perceptual.weights=none.h5
 
 # ---- missing inputs, records, damaged files
 bad 1 "train-gan: runs/cli/dataset.h5 is missing: run import-data first" train-gan ok.yml
-bad 1 "is missing: run" invert ok.yml
+bad 1 "is missing: run" train-encoder ok.yml
 bad 1 "is missing: run" report ok.yml --force
 good 'import-data: runs/cli/dataset.h5 does not exist yet' import-data ok.yml
 good 'import-data: up to date' import-data ok.yml
