@@ -56,6 +56,10 @@ typedef struct {
 } ho_synthetic_buffers;
 ho_status ho_synthetic_samples(ho_synthetic_file *file, int64_t first, int64_t n, const ho_synthetic_buffers *buffers);
 
+/* With the same seed and generate.batch every sample is the same bits, whatever generate.n and generate.shard are. With
+ * another generate.batch latents are the same bits, an image's bytes differ by at most 1, and a label differs only where
+ * two classes are all but equally likely. */
+
 /* The folder that austinxu87/handsoff writes (generate_data.py), all samples: K.png, label_K.png (8-bit, one channel),
  * K.npy (float32 JS map) and N_0.pickle: a list of dicts latent (float64 (1, z_dim)), uncertrainty_score (this
  * spelling), image_name, image_label_name, js_name, paths under `folder`. The pickle is written last.
@@ -65,6 +69,8 @@ ho_status ho_synthetic_samples(ho_synthetic_file *file, int64_t first, int64_t n
  * other than HO_OK ends the export, which returns it. */
 typedef ho_status (*ho_export_step)(void *user, int64_t done, int64_t total);
 ho_status ho_synthetic_export_png(const char *path, const char *folder, int64_t first, ho_export_step step, void *user);
+/* Removes those files, unfinished ones too, and the folder unless somebody else has put files there. */
+void ho_synthetic_remove_png(const char *folder);
 
 #ifdef __cplusplus
 }

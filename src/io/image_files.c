@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "image_internal.h"
+#include "leftovers.h"
 
 ho_status ho_image_check_size(const char *path, unsigned long width, unsigned long height) {
     if (width < 1 || height < 1 || width > HO_IMAGE_LARGEST || height > HO_IMAGE_LARGEST) {
@@ -199,6 +200,17 @@ static ho_status write_file(const char *path, const char *temporary, const ho_im
     return status;
 }
 
+/* A folder of thousands of files is looked through when the first of them is written, not for each. */
+static void sweep_once(const char *path) {
+    static _Thread_local char swept[1024];
+    const char *slash = strrchr(path, '/');
+    const size_t length = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+    if (length >= sizeof swept || strlen(swept) != length || strncmp(swept, path, length) != 0 || length == 0) {
+        ho_remove_folder_leftovers(path);
+        snprintf(swept, sizeof swept, "%.*s", (int)length, path);
+    }
+}
+
 ho_status ho_image_write_png(const char *path, const ho_image *image) {
     HO_REQUIRE(image->channels == 1 || image->channels == 3, "%s: a PNG file takes 1 or 3 channels, not %d", path,
                image->channels);
@@ -209,6 +221,7 @@ ho_status ho_image_write_png(const char *path, const ho_image *image) {
         HO_FAIL(HO_EMEMORY, "%s: no memory to write the PNG file", path);
     }
     snprintf(temporary, size, "%s.tmp.%ld", path, (long)getpid());
+    sweep_once(path);
     const ho_status status = write_file(path, temporary, image);
     free(temporary);
     return status;

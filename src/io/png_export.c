@@ -130,7 +130,7 @@ static void remove_surplus(const export *e) {
     DIR *folder = opendir(e->folder);
     for (struct dirent *entry = NULL; folder != NULL && (entry = readdir(folder)) != NULL;) {
         const size_t digits = strspn(entry->d_name, "0123456789");
-        if (digits > 0 && strcmp(entry->d_name + digits, "_0.pickle") == 0) {
+        if (digits > 0 && strncmp(entry->d_name + digits, "_0.pickle", 9) == 0) {
             (void)snprintf(path, sizeof path, "%s/%s", e->folder, entry->d_name);
             (void)unlink(path);
         }
@@ -175,4 +175,33 @@ ho_status ho_synthetic_export_png(const char *path, const char *folder, int64_t 
     free(e.latent);
     free(e.row);
     return status;
+}
+
+/* "label_12.png", "12.png", "12.npy", "23_0.pickle", and what begins so: an unfinished file. */
+static bool is_of_export(const char *name) {
+    static const char *const ENDINGS[] = {".png", ".npy", "_0.pickle"};
+    static const char LABEL[] = "label_";
+    name += strncmp(name, LABEL, sizeof LABEL - 1) == 0 ? sizeof LABEL - 1 : 0;
+    const size_t digits = strspn(name, "0123456789");
+    bool is = false;
+    for (size_t i = 0; digits > 0 && i < sizeof ENDINGS / sizeof *ENDINGS; ++i) {
+        const size_t length = strlen(ENDINGS[i]);
+        is = is || (strncmp(name + digits, ENDINGS[i], length) == 0 && strchr(".", name[digits + length]) != NULL);
+    }
+    return is;
+}
+
+void ho_synthetic_remove_png(const char *folder) {
+    DIR *listing = opendir(folder);
+    for (struct dirent *entry = NULL; listing != NULL && (entry = readdir(listing)) != NULL;) {
+        char path[8192];
+        if (is_of_export(entry->d_name)) {
+            (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+            (void)unlink(path);
+        }
+    }
+    if (listing != NULL) {
+        closedir(listing);
+        (void)rmdir(folder);
+    }
 }

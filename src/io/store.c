@@ -1,11 +1,8 @@
 #include "handsoff/store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "leftovers.h"
 #include "store_internal.h"
 
 /* Raw chunks that HDF5 keeps per data set: holds the chunks that row writes fill bit by bit (ho_store_make). */
@@ -177,41 +175,12 @@ ho_status ho_store_open(const char *path, ho_store **store) {
     return HO_OK;
 }
 
-/* Unfinished files of the same name that killed processes of this machine left behind. */
-static void remove_leftovers(const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-    const size_t length = strlen(name), folder_length = (size_t)(name - path);
-    char *other = malloc(folder_length + NAME_MAX + 2);
-    if (other == NULL) {
-        return;
-    }
-    snprintf(other, folder_length + 2, "%.*s", (int)folder_length, slash != NULL ? path : "");
-    DIR *folder = opendir(slash != NULL ? other : ".");
-    for (struct dirent *entry = NULL; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        static const char MARK[] = ".tmp.";
-        if (strncmp(entry->d_name, name, length) != 0 || strncmp(entry->d_name + length, MARK, sizeof MARK - 1) != 0) {
-            continue;
-        }
-        char *end = NULL;
-        const char *digits = entry->d_name + length + sizeof MARK - 1;
-        const long process = strtol(digits, &end, 10);
-        if (process > 0 && *end == '\0' && kill((pid_t)process, 0) != 0 && errno == ESRCH) {
-            snprintf(other + folder_length, NAME_MAX + 2, "%s", entry->d_name);
-            (void)unlink(other);
-        }
-    }
-    if (folder != NULL) {
-        closedir(folder);
-    }
-    free(other);
-}
-
 static ho_status check_writable(const ho_store *store) {
     struct stat facts;
     if (stat(store->path, &facts) == 0 && S_ISDIR(facts.st_mode)) {
         HO_FAIL(HO_EIO, "cannot write %s: it is a folder", store->path);
     }
-    remove_leftovers(store->path);
+    ho_remove_leftovers(store->path);
     const int file = open(store->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (file < 0) {
         HO_FAIL(HO_EIO, "cannot write %s: cannot create %s beside it: %s", store->path, store->temporary,

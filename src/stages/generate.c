@@ -2,7 +2,9 @@
  * the index synthetic_c.h5 with what the filter left.
  *
  * Sample i is number i % batch of batch i / batch, and batches are always full (the surplus of the last one is
- * dropped), so that a sample depends on the seed and i alone, bit for bit. */
+ * dropped), so that a sample depends on the seed, i and generate.batch alone, bit for bit. Latents do not depend on
+ * generate.batch; images do in their last bit, because convolutions of other sizes add in another order: a byte may
+ * differ by 1, and a label where two classes are all but equally likely. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@
 #include "handsoff/image.h"
 #include "handsoff/label_head.h"
 #include "handsoff/random.h"
+#include "handsoff/synthetic.h"
 #include "outputs.h"
 #include "stages.h"
 
@@ -373,6 +376,7 @@ static ho_status execute(ho_run *run) {
         const char *why = "";
         if (!set_is_current(run, counts[i], &why)) {
             ho_png_folder_forget(run, counts[i]);
+            ho_synthetic_remove_png(ho_run_path(run, "synthetic_%lld_png", (long long)counts[i]));
             HO_TRY(make_set(run, counts[i]));
         }
         if (ho_config_bool(ho_run_config(run), "generate.png") && !ho_png_folder_is_there(run, counts[i])) {

@@ -115,6 +115,30 @@ static void an_export_of_something_else_starts_anew(void **state) {
     close_run();
 }
 
+/* PNG images of an earlier set would pass for those of the new one. */
+static void a_new_set_leaves_no_images_of_the_old_one(void **state) {
+    (void)state;
+    static const char *const fewer[] = {"generate.png=false", "generate.n=20"};
+    make_set("c", 1, PNG);
+    assert_true(there("synthetic_4_png/22.png"));
+    write_text(ho_run_path(run, "synthetic_4_png/99_0.pickle.part"), "");
+    write_text(ho_run_path(run, "synthetic_4_png/5.png.tmp.1"), "");
+    close_run();
+    open_run("c", 1, (const char *[]){"generate.png=false"}); /* the same set: its images stay */
+    CHECK_OK(HO_STAGE_GENERATE.execute(run));
+    assert_true(there("synthetic_4_png/22.png"));
+    close_run();
+    open_run("c", 2, fewer);
+    CHECK_OK(HO_STAGE_GENERATE.execute(run));
+    assert_false(there("synthetic_4_png"));
+    close_run();
+    open_run("c", 1, PNG);
+    write_text(ho_run_path(run, "synthetic_4_png/notes.txt"), "");
+    CHECK_OK(HO_STAGE_GENERATE.execute(run));
+    assert_true(there("synthetic_4_png/22.png") && there("synthetic_4_png/notes.txt"));
+    close_run();
+}
+
 int main(int argc, char **argv) {
     own_path = argv[0];
     if (argc == 2) {
@@ -124,6 +148,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(an_interrupted_export_goes_on),
         cmocka_unit_test(its_files_are_those_of_one_export),
         cmocka_unit_test(an_export_of_something_else_starts_anew),
+        cmocka_unit_test(a_new_set_leaves_no_images_of_the_old_one),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

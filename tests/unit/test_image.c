@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <jpeglib.h>
@@ -257,6 +258,38 @@ static void writing_fails_with_reason_and_without_rest(void **state) {
     ho_image_free(&image);
 }
 
+/* The first image that a process writes into a folder clears what killed ones left there, of any image. */
+static void unfinished_files_of_dead_processes_go(void **state) {
+    (void)state;
+    static const char *const NAMES[] = {"x.png.tmp.", "label_9.png.tmp.", "x.h5.tmp.", "x.png.tmp.x"};
+    const bool stays[] = {false, false, true, true};
+    char name[128];
+    ho_image image = make_picture(8, 8, 3);
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(0);
+    }
+    assert_true(child > 0 && waitpid(child, NULL, 0) == child);
+    assert_int_equal(mkdir(in_folder("d"), 0777), 0);
+    for (int round = 0; round < 2; ++round) {
+        for (int i = 0; i < 4; ++i) {
+            snprintf(name, sizeof name, "%s/%s%ld", in_folder("d"), NAMES[i], (long)child);
+            if (round == 0) {
+                write_text(name, "");
+            } else if (exists(name) != stays[i]) {
+                fail_msg("%s %s", name, stays[i] ? "was removed" : "was left");
+            }
+        }
+        snprintf(name, sizeof name, "%s/x.png.tmp.%ld", in_folder("d"), (long)getppid());
+        if (round == 0) {
+            write_text(name, "");
+            CHECK_OK(ho_image_write_png(in_folder("d/x.png"), &image));
+        }
+        assert_true(exists(name)); /* somebody may be writing it */
+    }
+    ho_image_free(&image);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(png_round_trips, empty_folder),
@@ -266,6 +299,7 @@ int main(void) {
         cmocka_unit_test_teardown(damaged_png_is_refused, empty_folder),
         cmocka_unit_test_teardown(other_files_are_refused, empty_folder),
         cmocka_unit_test_teardown(writing_fails_with_reason_and_without_rest, empty_folder),
+        cmocka_unit_test(unfinished_files_of_dead_processes_go),
     };
     return cmocka_run_group_tests(tests, make_paths, remove_folder);
 }
