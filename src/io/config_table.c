@@ -108,7 +108,7 @@ const ho_config_key HO_CONFIG_KEYS[] = {
     REAL("head.cache_gb", 0.001, 100000, "2", "memory for cached features"),
 
     INT("generate.n", 1, 1000000000, "1000", "images"),
-    INT("generate.batch", 1, 4096, "16", "images at a time"),
+    INT("generate.batch", 1, 4096, "16", "images at a time; with another number bytes of an image may differ by 1"),
     INT("generate.shard", 1, 1000000, "1000", "images a file"),
     REAL("generate.truncation", 0, 2, "0.7", "psi"),
     BOOL("generate.png", "false", "also write the PNG folder that HandsOff writes"),

@@ -1,4 +1,4 @@
-/* evaluate: every trained segmentation network on the real test images of dataset.h5 (IoU as austinxu87/handsoff,
+/* evaluate: every trained segmentation network on the test images of dataset.h5 (IoU as austinxu87/handsoff,
  * test_deeplab.py). Results go into metrics.json and
  *
  *   evaluation.h5                          one row a method and number of labelled images, one column a seed
@@ -268,7 +268,7 @@ static void print_header(const evaluation *e) {
             snprintf(text + used, sizeof text - (size_t)used, " %*s", column_width(e, k), e->dataset.class_names[k]);
     }
     ho_run_say(e->run,
-               "IoU in per cent on %d real test images, %d seed%s: mIOU is the mean over all classes +- its standard "
+               "IoU in per cent on %d test images, %d seed%s: mIOU is the mean over all classes +- its standard "
                "deviation over seeds, mIOU* the mean over classes that occur",
                e->dataset.test.n, e->n_seeds, e->n_seeds == 1 ? "" : "s");
     ho_run_say(e->run, "%s", text);
@@ -357,5 +357,5 @@ static ho_status execute(ho_run *run) {
     return status;
 }
 
-const ho_stage HO_STAGE_EVALUATE = {STAGE, "measures the segmentation networks on the real test images", current,
+const ho_stage HO_STAGE_EVALUATE = {STAGE, "measures the segmentation networks on the test images", current,
                                     execute};

@@ -1,4 +1,4 @@
-/* Predictions on real test images beside the truth. */
+/* Predictions on test images beside the truth. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -147,6 +147,31 @@ static void a_changed_filter_makes_a_new_index_from_the_same_shards(void **state
     close_run();
 }
 
+/* Convolutions of another batch size may add in another order. */
+static void the_batch_size_changes_last_bits_of_images_only(void **state) {
+    (void)state;
+    static const char *const batches[] = {"generate.batch=1", "generate.batch=7", "generate.batch=23"};
+    make_set("batch", 0, NULL);
+    samples first = read_samples();
+    close_run();
+    for (int b = 0; b < 3; ++b) {
+        open_run("batch", 1, &batches[b]);
+        CHECK_OK(HO_STAGE_GENERATE.execute(run));
+        samples other = read_samples();
+        assert_int_equal(other.n, first.n);
+        assert_memory_equal(other.latent, first.latent, sizeof(float) * (size_t)(first.n * Z));
+        assert_memory_equal(other.label, first.label, (size_t)(first.n * HW));
+        for (int64_t i = 0; i < first.n * HW * 3; ++i) {
+            if (abs(other.image[i] - first.image[i]) > 1) {
+                fail_msg("%s: byte %lld is %d, was %d", batches[b], (long long)i, other.image[i], first.image[i]);
+            }
+        }
+        free_samples(&other);
+        close_run();
+    }
+    free_samples(&first);
+}
+
 static void force_makes_everything_again(void **state) {
     (void)state;
     static const ho_stage *const stages[] = {&HO_STAGE_TRAIN_HEAD, &HO_STAGE_GENERATE, NULL};
@@ -326,6 +351,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_sample_depends_on_seed_and_number_alone),
         cmocka_unit_test(whole_shards_are_kept_and_missing_ones_made_again),
         cmocka_unit_test(a_changed_filter_makes_a_new_index_from_the_same_shards),
+        cmocka_unit_test(the_batch_size_changes_last_bits_of_images_only),
         cmocka_unit_test(force_makes_everything_again),
         cmocka_unit_test(damage_is_named),
         cmocka_unit_test(interrupted_stages_go_on_to_the_same_bits),
