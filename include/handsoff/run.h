@@ -113,6 +113,9 @@ extern const ho_stage *const HO_STAGES[]; /* in pipeline order, ended by NULL (s
  * again. */
 ho_status ho_run_stages(ho_run *run, const ho_stage *const *stages, const char *only, bool force);
 
+/* HO_EUSAGE unless every name in `only` is that of a stage. */
+ho_status ho_run_check_stages(const ho_stage *const *stages, const char *only);
+
 /* What is known to fail before any work is done (src/stages/preflight.c). Keys that contradict each other: HO_ECONFIG,
  * with the place of the key. */
 ho_status ho_preflight_config(const ho_config *config);

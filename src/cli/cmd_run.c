@@ -12,6 +12,7 @@ static ho_status run_stages(const char *name, int n_words, char **words, const c
     }
     ho_config *config = NULL;
     ho_run *run = NULL;
+    HO_TRY(ho_run_check_stages(HO_STAGES, only));
     HO_TRY(ho_config_load(words[0], n_words - 1, (const char *const *)words + 1, &config));
     ho_status status = ho_preflight_config(config);
     if (status == HO_OK) {

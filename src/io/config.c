@@ -29,6 +29,10 @@ static ho_status set_override(ho_config *config, const char *argument) {
     }
     snprintf(key, sizeof key, "%.*s", (int)(equals - argument), argument);
     const int index = (size_t)(equals - argument) < sizeof key ? ho_config_find(key) : -1;
+    if (index < 0 && ho_config_is_group(key)) {
+        HO_FAIL(HO_ECONFIG, "%s: %s is a group of keys: expected a key of it, such as %s=...", where, key,
+                ho_config_first_of(key));
+    }
     if (index < 0) {
         return ho_config_unknown(where, key);
     }

@@ -20,14 +20,18 @@ int ho_config_find(const char *key) {
     return -1;
 }
 
-bool ho_config_is_group(const char *group) {
+const char *ho_config_first_of(const char *group) {
     const size_t length = strlen(group);
     for (int i = 0; i < HO_N_CONFIG_KEYS; ++i) {
         if (strncmp(HO_CONFIG_KEYS[i].key, group, length) == 0 && HO_CONFIG_KEYS[i].key[length] == '.') {
-            return true;
+            return HO_CONFIG_KEYS[i].key;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool ho_config_is_group(const char *group) {
+    return ho_config_first_of(group) != NULL;
 }
 
 /* All words that may stand in a config: dotted keys and the groups before their dots. Groups come in `groups`, the list

@@ -30,7 +30,8 @@ typedef enum { HO_WRITTEN_PLAIN, HO_WRITTEN_QUOTED, HO_WRITTEN_LIST } ho_written
 
 /* The index of a key in the table, or -1. */
 int ho_config_find(const char *key);
-/* True when some key of the table begins with "group.". */
+/* The first key of the table that begins with "group.", or NULL; and whether there is one. */
+const char *ho_config_first_of(const char *group);
 bool ho_config_is_group(const char *group);
 
 /* HO_ECONFIG for a key that the table does not have, with the nearest one. */

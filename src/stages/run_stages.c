@@ -26,9 +26,12 @@ static ho_status select_stages(const ho_stage *const *stages, const char *only, 
         names[i] = stages[i]->name;
         chosen[i] = only == NULL || only[0] == '\0';
     }
-    for (const char *at = only; at != NULL && *at != '\0'; at += *at == ',') {
+    for (const char *at = only; at != NULL && only[0] != '\0'; ++at) {
         char name[64];
         const size_t length = strcspn(at, ",");
+        if (length == 0) {
+            HO_FAIL(HO_EUSAGE, "empty stage name in '%.200s'", only);
+        }
         snprintf(name, sizeof name, "%.*s", (int)(length < 60 ? length : 60), at);
         at += length;
         int i = 0;
@@ -41,8 +44,16 @@ static ho_status select_stages(const ho_stage *const *stages, const char *only, 
                     nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
         }
         chosen[i] = true;
+        if (*at == '\0') {
+            break;
+        }
     }
     return HO_OK;
+}
+
+ho_status ho_run_check_stages(const ho_stage *const *stages, const char *only) {
+    bool chosen[MAX_STAGES] = {false};
+    return select_stages(stages, only, chosen);
 }
 
 /* Removes checkpoints/STAGE.h5, STAGE-*, STAGE_*: a forced stage begins at its beginning. */

@@ -55,6 +55,7 @@ good 'handsoff run' --help
 good '75 interrupted' help
 good 'integer, 1 to 4096' help config
 good '^gan\.lr .*0\.0025' help config
+good 'measures the segmentation networks on the test images' help evaluate
 for command in run import-data train-gan train-encoder finetune-encoder invert train-head generate train-downstream \
     evaluate report synth lpips info help; do
     good "^handsoff $command " help $command
@@ -77,6 +78,10 @@ bad 2 "--stages needs a value" run ok.yml --stages
 bad 2 "--stages is given a second time" run ok.yml --stages invert --stages report
 bad 2 "--force takes no value" run ok.yml --force=yes
 bad 2 "unknown stage 'traingan', did you mean 'train-gan'" run ok.yml --stages traingan
+bad 2 "empty stage name in 'invert,,report'" run ok.yml --stages invert,,report
+bad 2 "empty stage name in ',report'" run ok.yml --stages ,report
+bad 2 "empty stage name in 'report,'" run ok.yml --stages report,
+bad 2 "argument 'gan=3': gan is a group of keys: expected a key of it, such as gan.weights=" run ok.yml gan=3
 bad 2 "argument 'gan.lr': expected key=value" run ok.yml gan.lr
 bad 2 "nothing may follow" --version now
 
