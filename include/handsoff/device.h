@@ -22,6 +22,7 @@ typedef struct ho_device ho_device;
 
 /* Opens the target's device. n_threads: host threads of the cpu target, 0 = all cores. index: which GPU. */
 ho_status ho_device_open(int n_threads, int index, ho_device **device);
+/* Memory from ho_device_alloc must be freed before. NULL is allowed. */
 void ho_device_close(ho_device *device);
 
 /* "cpu (2 threads, AVX-512)" or "cuda 0 (NVIDIA H100 ...)"; owned by the device. */
@@ -31,10 +32,15 @@ ho_stream ho_device_stream(const ho_device *device);
 
 ho_status ho_device_alloc(ho_device *device, size_t bytes, void **memory); /* aligned to 256 bytes */
 void ho_device_free(ho_device *device, void *memory);                      /* NULL is allowed */
+/* Copies `bytes` from host memory to the device's, and back; both return when it is done, so that the host memory can
+ * be used at once. */
 ho_status ho_device_upload(ho_device *device, void *to, const void *host, size_t bytes);
-ho_status ho_device_download(ho_device *device, void *host, const void *from, size_t bytes); /* waits */
+ho_status ho_device_download(ho_device *device, void *host, const void *from, size_t bytes);
+/* Copies within the device (the ranges must not overlap), fills with zero bytes: in order with the kernels, without
+ * waiting. */
 ho_status ho_device_copy(ho_device *device, void *to, const void *from, size_t bytes);
 ho_status ho_device_zero(ho_device *device, void *memory, size_t bytes);
+/* Waits for all work; HO_EDEVICE when some of it failed. */
 ho_status ho_device_sync(ho_device *device);
 /* Bytes now allocated, and the most there ever were. */
 size_t ho_device_bytes(const ho_device *device);
@@ -66,15 +72,18 @@ typedef struct {
     int64_t swapped;                       /* 1: w lies as (C,k,k,O); where ho_conv_takes_swapped */
 } ho_conv_shape;
 
+/* P for size H, Q for size W, by the formula above. */
 int64_t ho_conv_out(const ho_conv_shape *s, int64_t size);
 /* True where the target convolves with swapped weights: those of a transposed convolution as its forward has them. */
 bool ho_conv_takes_swapped(const ho_device *device);
 
 /* x (N,H,W,C), w (O,k,k,C), y (N,P,Q,O). Each call overwrites its result. The algorithm follows from the shape alone,
- * so that two runs agree bit for bit. backward_data is also the transposed convolution. */
+ * so that two runs agree bit for bit. */
 ho_status ho_conv_forward(ho_device *device, const ho_conv_shape *s, const ho_real *x, const ho_real *w, ho_real *y);
+/* g_x (N,H,W,C) from g_y (N,P,Q,O): the gradient of the input, and the transposed convolution. */
 ho_status ho_conv_backward_data(ho_device *device, const ho_conv_shape *s, const ho_real *g_y, const ho_real *w,
                                 ho_real *g_x);
+/* g_w (O,k,k,C): the gradient of the weights, summed over the batch. */
 ho_status ho_conv_backward_weights(ho_device *device, const ho_conv_shape *s, const ho_real *x, const ho_real *g_y,
                                    ho_real *g_w);
 
@@ -100,17 +109,21 @@ bool ho_conv_fuses(const ho_device *device, const ho_fused_shape *s);
 /* x_scale (N, C) multiplies x; NULL = 1. epilogue NULL = none. */
 ho_status ho_fused_forward(ho_device *device, const ho_fused_shape *s, const ho_real *x, const ho_real *x_scale,
                            const ho_real *w, const ho_conv_epilogue *epilogue, ho_real *y);
-/* The gradients of the convolution alone: of the scaled x, and of w. Results are overwritten. */
+/* The gradients of the convolution alone, from g_y (N,H,W,O); results are overwritten. Of the scaled x: (N,H,W,C). */
 ho_status ho_fused_backward_data(ho_device *device, const ho_fused_shape *s, const ho_real *g_y, const ho_real *w,
                                  ho_real *g_x);
+/* Of w: (O,3,3,C), summed over the batch; x_scale as in ho_fused_forward. */
 ho_status ho_fused_backward_weights(ho_device *device, const ho_fused_shape *s, const ho_real *x,
                                     const ho_real *x_scale, const ho_real *g_y, ho_real *g_w);
 
 /* A step captured once and replayed (cuda graphs). Between begin and end the device records instead of running; memory
  * addresses must repeat from step to step (the arena does). On cpu: `supported` is false and the others do nothing. */
 bool ho_device_graphs_supported(const ho_device *device);
+/* From here on work is recorded, not done. */
 ho_status ho_device_graph_begin(ho_device *device);
+/* Ends the recording: *graph is the caller's, to be freed by ho_device_graph_free; NULL on cpu. */
 ho_status ho_device_graph_end(ho_device *device, void **graph);
+/* Does the recorded work once more, in order with other work. */
 ho_status ho_device_graph_replay(ho_device *device, void *graph);
 void ho_device_graph_free(ho_device *device, void *graph);
 

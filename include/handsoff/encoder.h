@@ -21,15 +21,20 @@ typedef struct {
 } ho_encoder_shape;
 
 typedef struct ho_encoder ho_encoder;
+/* A new encoder with weights drawn from the seed. HO_ESHAPE for a shape that cannot be. */
 ho_status ho_encoder_create(ho_device *device, const ho_encoder_shape *shape, uint64_t seed, ho_encoder **encoder);
+/* From a store written by ho_encoder_write; the shape comes from its attributes. HO_EFORMAT names what is missing or
+ * differs. */
 ho_status ho_encoder_load(ho_device *device, const char *path, ho_encoder **encoder);
+/* Writes tensors and shape attributes. */
 ho_status ho_encoder_write(ho_encoder *encoder, ho_store *store);
-void ho_encoder_free(ho_encoder *encoder);
-ho_params *ho_encoder_params(ho_encoder *encoder);
-const ho_encoder_shape *ho_encoder_shape_of(const ho_encoder *encoder);
+void ho_encoder_free(ho_encoder *encoder);                              /* NULL is allowed */
+ho_params *ho_encoder_params(ho_encoder *encoder);                      /* owned by the encoder */
+const ho_encoder_shape *ho_encoder_shape_of(const ho_encoder *encoder); /* owned by the encoder */
 /* The unit of the heads: corrections are this many times what the heads answer. 1 until it is set; kept in the file as
  * the buffer latent_scale. Right is the root mean square of w - w_avg over latents of the generator. */
 double ho_encoder_latent_scale(const ho_encoder *encoder);
+/* Sets it, in the buffer, too. */
 ho_status ho_encoder_set_latent_scale(ho_encoder *encoder, double scale);
 /* The parameters of an encoder of this shape that ho_store_write_params has written under `prefix`. */
 ho_status ho_encoder_read_params(ho_encoder *encoder, ho_store *store, const char *prefix);

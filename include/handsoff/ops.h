@@ -19,6 +19,7 @@ ho_status ho_dense(ho_context *context, ho_tensor *x, ho_tensor *w, ho_tensor **
 typedef struct {
     int64_t stride, pad, dilation;
 } ho_conv_options;
+/* Gradients to x and w. */
 ho_status ho_conv2d(ho_context *context, ho_tensor *x, ho_tensor *w, const ho_conv_options *options, ho_tensor **y);
 
 /* ---- pointwise (src/ops/pointwise.c) ----------------------------------------------------------------------------- */
@@ -87,6 +88,7 @@ typedef struct {
     double w_gain; /* with demodulate == false: constant factor in place of d */
     ho_act act;    /* x_gain and b_gain must be 1 */
 } ho_modconv_args;
+/* The formula above; gradients to x, style, weight, bias and strength. */
 ho_status ho_modconv(ho_context *context, ho_tensor *x, const ho_modconv_args *args, ho_tensor **y);
 
 /* upfirdn2d (stylegan2-ada-pytorch, torch_utils/ops/upfirdn2d.py) with the separable taps [1,3,3,1]/8 per axis: insert
@@ -98,11 +100,14 @@ typedef struct {
 } ho_fir_options;
 #define HO_FIR_UP2   ((ho_fir_options){2, 1, 2, 1, 4.0}) /* RGB skip of the generator */
 #define HO_FIR_DOWN2 ((ho_fir_options){1, 2, 1, 1, 1.0}) /* skip of the discriminator, before its 1x1 convolution */
+/* x (N,H,W,C), each channel by itself; gradients to x. */
 ho_status ho_fir(ho_context *context, ho_tensor *x, const ho_fir_options *options, ho_tensor **y);
 
-/* w_plus (N, L, D): all rows equal w (N, D); one row l of w_plus as (N, D); rows >= cut[n] of sample n taken from b. */
+/* w_plus (N, L, D): all rows equal w (N, D). */
 ho_status ho_w_to_w_plus(ho_context *context, ho_tensor *w, int64_t L, ho_tensor **w_plus);
+/* Row l of w_plus (N, L, D) as (N, D). */
 ho_status ho_w_plus_row(ho_context *context, ho_tensor *w_plus, int64_t l, ho_tensor **w);
+/* a and b (N, L, D): rows below cut[n] of sample n from a, the others from b. cut: N numbers on the host. */
 ho_status ho_mix_rows(ho_context *context, ho_tensor *a, ho_tensor *b, const int64_t *cut, ho_tensor **y);
 /* y[n, :] = x for n in 0..N-1, x any shape: the learned constant for a batch. y has shape (N, dims of x). */
 ho_status ho_broadcast_batch(ho_context *context, ho_tensor *x, int64_t N, ho_tensor **y);
@@ -110,8 +115,9 @@ ho_status ho_broadcast_batch(ho_context *context, ho_tensor *x, int64_t N, ho_te
 /* Minibatch standard deviation (Karras et al. 2018, "Progressive growing of GANs", section 3; grouped as in
  * stylegan2-ada-pytorch, training/networks.py: MinibatchStdLayer).
  * x (N,H,W,C) -> y (N,H,W,C+1). Group members are n, n + N/G, ...; N must be a multiple of the group size
- * G = min(group, N). And its tangent: y_dot from (x, x_dot), gradients to both. */
+ * G = min(group, N). */
 ho_status ho_minibatch_std(ho_context *context, ho_tensor *x, int64_t group, ho_tensor **y);
+/* Its tangent: y_dot (N,H,W,C+1) from (x, x_dot), gradients to both. */
 ho_status ho_minibatch_std_tangent(ho_context *context, ho_tensor *x, ho_tensor *x_dot, int64_t group,
                                    ho_tensor **y_dot);
 
@@ -126,6 +132,7 @@ typedef struct {
     int64_t kernel, stride, pad;
     bool ceil; /* output size rounded up (SqueezeNet) */
 } ho_pool_options;
+/* x (N,H,W,C): the largest of each window per channel, pixels outside of the image left out. */
 ho_status ho_max_pool(ho_context *context, ho_tensor *x, const ho_pool_options *options, ho_tensor **y);
 /* (N,H,W,C) -> (N,C). */
 ho_status ho_global_mean(ho_context *context, ho_tensor *x, ho_tensor **y);
@@ -138,6 +145,7 @@ ho_status ho_global_mean(ho_context *context, ho_tensor *x, ho_tensor **y);
 typedef struct {
     ho_tensor *weight, *bias, *running_mean, *running_var;
 } ho_batch_norm_params;
+/* x (..., C); gradients to x, weight and bias. */
 ho_status ho_batch_norm(ho_context *context, ho_tensor *x, const ho_batch_norm_params *params, bool training,
                         ho_tensor **y);
 /* Multiplies by 0 with probability p and by 1/(1-p) otherwise; the mask is a function of (seed, stream, index). */
@@ -147,11 +155,13 @@ ho_status ho_dropout(ho_context *context, ho_tensor *x, double p, uint64_t seed,
 /* ---- losses: one-element results (src/ops/loss.c) ---------------------------------------------------------------- */
 
 ho_status ho_sum(ho_context *context, ho_tensor *x, double gain, ho_tensor **loss); /* gain * sum of all elements */
+/* gain * sum of a * b, equal shapes; gradients to both. */
 ho_status ho_dot(ho_context *context, ho_tensor *a, ho_tensor *b, double gain, ho_tensor **loss);
 /* mean over elements of softplus(sign * x). */
 ho_status ho_softplus_mean(ho_context *context, ho_tensor *x, double sign, ho_tensor **loss);
-/* mean over elements of (a - b)^2; gradients to both. And per sample: (N, ...) -> (N). */
+/* mean over elements of (a - b)^2; gradients to both. */
 ho_status ho_mse(ho_context *context, ho_tensor *a, ho_tensor *b, ho_tensor **loss);
+/* The same per sample: (N, ...) -> (N). */
 ho_status ho_mse_per_sample(ho_context *context, ho_tensor *a, ho_tensor *b, ho_tensor **loss);
 /* Mean over counted pixels of -log softmax(logits)[label]; logits (..., K); labels: host array of ho_tensor_count / K
  * class numbers, 255 = ignored. */

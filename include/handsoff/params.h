@@ -43,8 +43,9 @@ typedef struct {
 
 typedef struct ho_params ho_params;
 
+/* An empty set, for tensors on this device. */
 ho_status ho_params_create(ho_device *device, ho_params **params);
-void ho_params_free(ho_params *params);
+void ho_params_free(ho_params *params); /* with all its tensors; NULL is allowed */
 /* Declares a tensor; *tensor is its handle. name (printf format) must be new, at most 95 characters. */
 ho_status ho_params_add(ho_params *params, ho_param_kind kind, ho_init init, ho_file_order order, int rank,
                         const int64_t *dim, ho_tensor **tensor, const char *name, ...)
@@ -54,6 +55,7 @@ ho_status ho_params_commit(ho_params *params, uint64_t seed);
 /* Draws the initial values again (another ensemble member, another seed). */
 ho_status ho_params_init(ho_params *params, uint64_t seed);
 
+/* How many tensors are declared, and number i of them in order of declaration; owned by the set. */
 int ho_params_n(const ho_params *params);
 ho_param *ho_params_at(const ho_params *params, int i);
 ho_param *ho_params_find(const ho_params *params, const char *name);  /* NULL when there is none */
@@ -65,9 +67,11 @@ void ho_params_set_trainable(ho_params *params, bool on);
 void ho_params_zero_grad(ho_params *params);
 /* to = to + (from - to) * t for HO_PARAM tensors; HO_BUFFER tensors are copied. Same declarations required. */
 ho_status ho_params_lerp(ho_params *to, const ho_params *from, double t);
+/* Copies values and buffers. Same declarations required: HO_ESHAPE otherwise. */
 ho_status ho_params_copy(ho_params *to, const ho_params *from);
 /* Values as they are written to files: `host` has the tensor's count, in file order. */
 ho_status ho_param_get(ho_params *params, const ho_param *param, float *host);
+/* The reverse: `host` has values in file order. */
 ho_status ho_param_set(ho_params *params, ho_param *param, const float *host);
 /* Flat block of all HO_PARAM elements, in order of declaration (each tensor padded to 64 elements). */
 ho_real *ho_params_values(const ho_params *params, int64_t *count);
@@ -86,9 +90,11 @@ void ho_adam_free(ho_adam *adam);
 /* One update from the gradients (a tensor without a gradient counts as zero), which are scaled by grad_scale first;
  * NaN becomes 0 and +-inf +-1e5, as in stylegan2-ada-pytorch (training/training_loop.py). Clears the gradients. */
 ho_status ho_adam_step(ho_adam *adam, const ho_adam_options *options, double grad_scale);
-/* State for checkpoints: step count and the two moment blocks in host floats (count as ho_params_values). */
+/* State for checkpoints. The number of updates so far: */
 int64_t ho_adam_steps(const ho_adam *adam);
+/* Copies the two moment blocks to the host: m and v have ho_params_values's count of floats each. */
 ho_status ho_adam_get(ho_adam *adam, float *m, float *v);
+/* Takes them, and the number of updates, from there. */
 ho_status ho_adam_set(ho_adam *adam, int64_t steps, const float *m, const float *v);
 
 #ifdef __cplusplus

@@ -27,9 +27,10 @@ ho_status ho_run_open(ho_config *config, ho_run **run);
 /* Closes its device, lets go of the folder, frees it; the config stays the caller's. NULL is allowed. */
 void ho_run_close(ho_run *run);
 
-const ho_config *ho_run_config(const ho_run *run);
+const ho_config *ho_run_config(const ho_run *run); /* the caller's of ho_run_open */
+/* The device, owned by the run: opened by the first call, with the config's `threads` and `gpu`. */
 ho_status ho_run_device(ho_run *run, ho_device **device);
-uint64_t ho_run_seed(const ho_run *run);
+uint64_t ho_run_seed(const ho_run *run); /* the config's `seed` */
 
 /* Path of a file in the run's directory (printf format), its folders created. Valid until the 16th next call. */
 const char *ho_run_path(ho_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -57,6 +58,7 @@ bool ho_run_is_current(ho_run *run, const char *artefact, const char *stage, int
  * NULL-ended. */
 void ho_run_progress(ho_run *run, const char *stage, int64_t done, int64_t total, const char *unit, const char *format,
                      ...) __attribute__((format(printf, 6, 7)));
+/* Appends one record to STAGE.jsonl; a value that is not finite becomes null. */
 void ho_run_log(ho_run *run, const char *stage, ...);
 /* Drops the records of STAGE.jsonl whose `field` is `from` or more (and those that were cut short), before a stage
  * starts (from 0) or resumes: the log then reads as if the stage had run once and never stopped. */
@@ -69,8 +71,10 @@ ho_status ho_run_set_aside(ho_run *run, const char *stage, int n, const char *co
 /* A line for people, on stderr. */
 void ho_run_say(ho_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Numbers for metrics.json: kept under /stages, /inversion or /results; see docs in src/stages/metrics.c. */
+/* Numbers for metrics.json, whose layout src/stages/metrics.c tells; a row of the same names is replaced. The last run
+ * of a stage, under /stages: */
 ho_status ho_metrics_stage(ho_run *run, const char *stage, double seconds, double peak_rss_mb);
+/* Mean errors of the inverted images around a step, under /inversion: */
 ho_status ho_metrics_inversion(ho_run *run, const char *step, const char *when, double lpips, double mse,
                                double latent_mse); /* when: "before" or "after" */
 typedef struct {
@@ -81,6 +85,7 @@ typedef struct {
     const char *const *class_names;
     const double *class_iou; /* mean over seeds */
 } ho_result;
+/* One row of the results, under /results. HO_EFORMAT when metrics.json is no such file. */
 ho_status ho_metrics_result(ho_run *run, const ho_result *result);
 /* Removes the results of a task: before the rows of this config are put in, so that none of another config stays. */
 ho_status ho_metrics_clear_results(ho_run *run, const char *task);
@@ -95,8 +100,8 @@ bool ho_run_interrupted(void);
 void ho_run_catch_signals(void);
 /* Peak resident set of the process since its start or the last reset, in MB (2^20 bytes). */
 double ho_peak_rss_mb(void);
-void ho_peak_rss_reset(void);
-double ho_seconds(void); /* monotonic */
+void ho_peak_rss_reset(void); /* does nothing where there is no /proc */
+double ho_seconds(void);      /* monotonic */
 
 /* One stage of the pipeline. `current` decides whether `run` must run; both may be called in any order. */
 typedef struct {

@@ -32,27 +32,34 @@ void ho_store_close(ho_store *store);                          /* NULL is allowe
 const char *ho_store_path(const ho_store *store);
 
 /* Whole data sets. `name` may hold slashes: groups are made as needed. Host type: uint8_t, int32_t, int64_t, float
- * (F16, F32), double. ho_store_read demands exactly this type class and shape; a dim of -1 in `dim` accepts any size.
- */
+ * (F16, F32), double. Writing: a data set is written once; HO_EIO when the disk refuses, and the store can then not be
+ * committed. */
 ho_status ho_store_write(ho_store *store, const char *name, ho_dtype dtype, int rank, const int64_t *dim,
                          const void *host);
+/* Type and shape of a data set; HO_EFORMAT when there is none or its type is not one of the above. */
 ho_status ho_store_info_of(ho_store *store, const char *name, ho_store_info *info);
-bool ho_store_has(ho_store *store, const char *name);
+bool ho_store_has(ho_store *store, const char *name); /* a data set of this name */
+/* Reads all of it into `host`. Demands exactly this shape (a dim of -1 in `dim` accepts any size) and a type of the
+ * same class: integers widen, floats convert. HO_EFORMAT otherwise, with what was found. */
 ho_status ho_store_read(ho_store *store, const char *name, ho_dtype dtype, int rank, const int64_t *dim, void *host);
-/* Rows first..first+n-1 of the leading dimension. ho_store_reserve makes the full-size data set for row writes. */
+/* Makes a data set of its full size, for row writes. */
 ho_status ho_store_reserve(ho_store *store, const char *name, ho_dtype dtype, int rank, const int64_t *dim);
+/* Rows first .. first + n - 1 of the leading dimension, in the host type of the data set. HO_ESHAPE when it has no such
+ * rows. */
 ho_status ho_store_write_rows(ho_store *store, const char *name, int64_t first, int64_t n, const void *host);
 ho_status ho_store_read_rows(ho_store *store, const char *name, int64_t first, int64_t n, void *host);
 
-/* Lists of strings (class names, file names) as variable-length UTF-8 data sets. Read: *strings is one malloc'd block.
- */
+/* Lists of strings (class names, file names) as variable-length UTF-8 data sets. */
 ho_status ho_store_write_strings(ho_store *store, const char *name, int n, const char *const *strings);
+/* *strings is one malloc'd block, pointers and characters: free(*strings) frees all. */
 ho_status ho_store_read_strings(ho_store *store, const char *name, int *n, char ***strings);
 
-/* Attributes of the root group. Text read is cut to `size`. */
+/* Attributes of the root group. Setting replaces one of that name. */
 ho_status ho_store_set_text(ho_store *store, const char *key, const char *text);
+/* The text, cut to `size` bytes with its NUL; HO_EFORMAT when there is none or it is no text. */
 ho_status ho_store_get_text(ho_store *store, const char *key, char *text, size_t size);
 ho_status ho_store_set_number(ho_store *store, const char *key, double number);
+/* HO_EFORMAT when there is none or it is not one number. */
 ho_status ho_store_get_number(ho_store *store, const char *key, double *number);
 bool ho_store_has_attribute(ho_store *store, const char *key);
 /* The newest layout of files that this program reads; every artefact has its own in the attribute `schema`. */

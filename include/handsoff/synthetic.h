@@ -57,8 +57,8 @@ typedef struct {
 ho_status ho_synthetic_samples(ho_synthetic_file *file, int64_t first, int64_t n, const ho_synthetic_buffers *buffers);
 
 /* With the same seed and generate.batch every sample is the same bits, whatever generate.n and generate.shard are. With
- * another generate.batch latents are the same bits, an image's bytes differ by at most 1, and a label differs only where
- * two classes are all but equally likely. */
+ * another generate.batch latents are the same bits, an image's bytes differ by at most 1, and a label differs only
+ * where two classes are all but equally likely. */
 
 /* The folder that austinxu87/handsoff writes (generate_data.py), all samples: K.png, label_K.png (8-bit, one channel),
  * K.npy (float32 JS map) and N_0.pickle: a list of dicts latent (float64 (1, z_dim)), uncertrainty_score (this

@@ -357,5 +357,4 @@ static ho_status execute(ho_run *run) {
     return status;
 }
 
-const ho_stage HO_STAGE_EVALUATE = {STAGE, "measures the segmentation networks on the test images", current,
-                                    execute};
+const ho_stage HO_STAGE_EVALUATE = {STAGE, "measures the segmentation networks on the test images", current, execute};
