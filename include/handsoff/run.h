@@ -124,9 +124,9 @@ ho_status ho_run_check_stages(const ho_stage *const *stages, const char *only);
 /* What is known to fail before any work is done (src/stages/preflight.c). Keys that contradict each other: HO_ECONFIG,
  * with the place of the key. */
 ho_status ho_preflight_config(const ho_config *config);
-/* Files of weights that the stages of `only` (as above) will read: HO_EIO or HO_EFORMAT where one is missing or is
- * something else, HO_ECONFIG where it does not fit the config; the message names key and file. */
-ho_status ho_preflight_files(ho_run *run, const char *only);
+/* Files of weights that the stages of `only` (as for ho_run_stages, as `force`) will read: HO_EIO or HO_EFORMAT where
+ * one is missing or is something else, HO_ECONFIG where it does not fit the config; the message names key and file. */
+ho_status ho_preflight_files(ho_run *run, const char *only, bool force);
 
 #ifdef __cplusplus
 }

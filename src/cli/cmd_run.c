@@ -19,7 +19,7 @@ static ho_status run_stages(const char *name, int n_words, char **words, const c
         status = ho_run_open(config, &run);
     }
     if (status == HO_OK) {
-        status = ho_preflight_files(run, only);
+        status = ho_preflight_files(run, only, force);
     }
     if (status == HO_OK) {
         ho_run_catch_signals();

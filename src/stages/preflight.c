@@ -127,14 +127,16 @@ static bool names_stage(const char *only, const char *stage) {
     return only == NULL || only[0] == '\0';
 }
 
-/* A training that has begun does not ask for gan.init again, and gan.weights stands in its place. */
-static bool starts_from_init(ho_run *run) {
-    return ho_config_text(ho_run_config(run), "gan.weights")[0] == '\0' &&
-           access(ho_run_path(run, "checkpoints/train-gan.h5"), F_OK) != 0 &&
-           access(ho_run_path(run, "generator.h5"), F_OK) != 0;
+/* A training that has begun does not ask for gan.init again, unless --force ends it (and not where the forced one has
+ * begun); gan.weights stands in its place. */
+static bool starts_from_init(ho_run *run, bool force) {
+    const bool begun = access(ho_run_path(run, "checkpoints/train-gan.h5"), F_OK) == 0 ||
+                       access(ho_run_path(run, "generator.h5"), F_OK) == 0;
+    const bool ends = force && access(ho_run_path(run, "checkpoints/train-gan.forced"), F_OK) != 0;
+    return ho_config_text(ho_run_config(run), "gan.weights")[0] == '\0' && (!begun || ends);
 }
 
-ho_status ho_preflight_files(ho_run *run, const char *only) {
+ho_status ho_preflight_files(ho_run *run, const char *only, bool force) {
     static const struct {
         const char *key, *stages[2];
         ho_status (*check)(const ho_config *config, const char *path);
@@ -145,7 +147,7 @@ ho_status ho_preflight_files(ho_run *run, const char *only) {
     const ho_config *config = ho_run_config(run);
     for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; ++i) {
         const char *key = FILES[i].key, *name = ho_config_text(config, key), *path = ho_run_data_path(run, name);
-        if (name[0] == '\0' || (strcmp(key, "gan.init") == 0 && !starts_from_init(run)) ||
+        if (name[0] == '\0' || (strcmp(key, "gan.init") == 0 && !starts_from_init(run, force)) ||
             !(names_stage(only, FILES[i].stages[0]) || names_stage(only, FILES[i].stages[1]))) {
             continue;
         }

@@ -96,12 +96,12 @@ static void files_of_another_kind(void **state) {
         char begin[160];
         open_with("a", CASES[i].key, CASES[i].file);
         snprintf(begin, sizeof begin, "argument '%s=", CASES[i].key);
-        CHECK_FAILS(ho_preflight_files(run, CASES[i].stage), CASES[i].status, begin, CASES[i].want);
-        CHECK_OK(ho_preflight_files(run, "import-data,generate,report")); /* stages that do not read it */
+        CHECK_FAILS(ho_preflight_files(run, CASES[i].stage, false), CASES[i].status, begin, CASES[i].want);
+        CHECK_OK(ho_preflight_files(run, "import-data,generate,report", false)); /* stages that do not read it */
         close_run();
     }
     open_with("a", "gan.weights", "g16.h5");
-    CHECK_OK(ho_preflight_files(run, "import-data,train-gan"));
+    CHECK_OK(ho_preflight_files(run, "import-data,train-gan", false));
     close_run();
 }
 
@@ -109,9 +109,12 @@ static void files_of_another_kind(void **state) {
 static void a_training_that_began_needs_no_init(void **state) {
     (void)state;
     open_with("b", "gan.init", "none.h5");
-    assert_int_equal(ho_preflight_files(run, "train-gan"), HO_EIO);
+    assert_int_equal(ho_preflight_files(run, "train-gan", false), HO_EIO);
     write_text(ho_run_path(run, "checkpoints/train-gan.h5"), "");
-    CHECK_OK(ho_preflight_files(run, "train-gan"));
+    CHECK_OK(ho_preflight_files(run, "train-gan", false));
+    assert_int_equal(ho_preflight_files(run, "train-gan", true), HO_EIO); /* before the checkpoint is removed */
+    write_text(ho_run_path(run, "checkpoints/train-gan.forced"), "");
+    CHECK_OK(ho_preflight_files(run, "train-gan", true));
     close_run();
 }
 
