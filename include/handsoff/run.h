@@ -34,8 +34,8 @@ uint64_t ho_run_seed(const ho_run *run); /* the config's `seed` */
 
 /* Path of a file in the run's directory (printf format), its folders created. Valid until the 16th next call. */
 const char *ho_run_path(ho_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Resolves a data file: "{data}/x" is looked up in $HANDSOFF_DATA (default "data"), other paths are taken as they are.
- */
+/* Resolves a data file: "{data}/x" is looked up in $HANDSOFF_DATA (default "data"), other paths are taken as they are;
+ * a relative one that does not exist is looked for below the folder above the program's too (bin/handsoff, data/). */
 const char *ho_run_data_path(ho_run *run, const char *path);
 
 /* The run's directory, "runs/NAME". */

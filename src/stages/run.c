@@ -144,11 +144,34 @@ const char *ho_run_path(ho_run *run, const char *format, ...) {
     return path;
 }
 
+/* `path` below the folder that holds the program's own, as in a checkout (bin/handsoff beside data/). True when such a
+ * file exists: configs and defaults that name data/... then work from every folder. */
+static bool beside_program(const char *path, char *resolved) {
+    char program[HO_PATH_SIZE];
+    const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length <= 0) {
+        return false;
+    }
+    program[length] = '\0';
+    for (int i = 0; i < 2; ++i) {
+        char *slash = strrchr(program, '/');
+        if (slash == NULL) {
+            return false;
+        }
+        *slash = '\0';
+    }
+    const int size = snprintf(resolved, HO_PATH_SIZE, "%s/%s", program, path);
+    return size > 0 && size < HO_PATH_SIZE && access(resolved, F_OK) == 0;
+}
+
 const char *ho_run_data_path(ho_run *run, const char *path) {
     static const char MARK[] = "{data}";
     const char *folder = getenv("HANDSOFF_DATA");
     const bool marked = strncmp(path, MARK, sizeof MARK - 1) == 0;
     char *resolved = ho_run_buffer(run);
+    if (!marked && path[0] != '\0' && path[0] != '/' && access(path, F_OK) != 0 && beside_program(path, resolved)) {
+        return resolved;
+    }
     (void)!snprintf(resolved, HO_PATH_SIZE, "%s%s",
                     !marked                               ? ""
                     : folder != NULL && folder[0] != '\0' ? folder

@@ -10,7 +10,7 @@
 
 #include "run_internal.h"
 
-enum { SCHEMA = 1, RECORD_SIZE = 1 << 16 };
+enum { RECORD_SIZE = 1 << 16 };
 
 /* Which stage makes a file of the run, by the beginning of the file's name; the first match counts. */
 static const struct {
@@ -106,7 +106,7 @@ ho_status ho_run_record(ho_run *run, ho_store *store, const char *stage, const c
                      {"version", HO_VERSION},
                      {"config", config != NULL ? config : ""},
                      {"inputs", list}};
-        status = ho_store_set_number(store, "schema", SCHEMA);
+        status = ho_store_set_number(store, "schema", HO_STORE_SCHEMA);
         for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0] && status == HO_OK; ++i) {
             status = ho_store_set_text(store, TEXTS[i].key, TEXTS[i].text);
         }
@@ -205,8 +205,9 @@ static bool record_is_current(ho_run *run, ho_store *store, const char *stage, c
         snprintf(why, size, "no record of how it was made: %.1000s", ho_error());
         return false;
     }
-    if (schema != SCHEMA) {
-        snprintf(why, size, "%.1000s has schema %g, this program writes %d", ho_store_path(store), schema, SCHEMA);
+    if (schema != HO_STORE_SCHEMA) {
+        snprintf(why, size, "%.1000s has schema %g, this program writes %d", ho_store_path(store), schema,
+                 (int)HO_STORE_SCHEMA);
         return false;
     }
     if (!maker_is_current(run, store, stage, then)) {

@@ -131,6 +131,9 @@ bad 1 "argument 'gan.init=ok.yml': gan.init: ok.yml is not an HDF5 file" run ok.
 bad 1 "gan.init: none.h5: No such file" run ok.yml gan.init=none.h5 --stages import-data,train-gan
 if [ -e runs/cli/dataset.h5 ]; then fail "import-data ran before the mistakes were told"; else pass "nothing ran"; fi
 bad 1 "gan.weights: none.h5: No such file" run ok.yml gan.weights=none.h5
+# not in this folder, but beside the program's
+good 'train-gan: done' run ok.yml name=beside data.size=64 gan.weights=data/toy_faces/generator.h5 \
+    --stages import-data,train-gan
 bad 1 "perceptual.weights: none.h5: No such file" run ok.yml perceptual.weights=none.h5
 
 # ---- missing inputs, records, damaged files
