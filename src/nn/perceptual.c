@@ -106,6 +106,9 @@ static ho_status load_input(ho_perceptual *net, ho_store *store) {
 static ho_status read_topology(ho_store *store, const ho_perceptual_topology_table **table) {
     char name[32];
     HO_TRY(ho_store_check_schema(store));
+    if (!ho_store_has_attribute(store, "topology")) {
+        HO_FAIL(HO_EFORMAT, "%s: not an LPIPS network: it has no attribute 'topology'", ho_store_path(store));
+    }
     HO_TRY(ho_store_get_text(store, "topology", name, sizeof name));
     *table = ho_find_perceptual_topology(name);
     if (*table == NULL) {

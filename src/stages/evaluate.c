@@ -246,9 +246,12 @@ static ho_status report_row(evaluation *e, int row) {
                               .miou_present_mean = mean_of(e->miou_present + row * e->n_seeds, e->n_seeds, 1),
                               .class_names = (const char *const *)e->dataset.class_names,
                               .class_iou = class_iou};
-    char text[2048];
-    int used = snprintf(text, sizeof text, "%-12s %8d  %6.2f +- %5.2f  %6.2f ", result.method, result.labelled,
-                        100.0 * result.miou_mean, 100.0 * result.miou_std, 100.0 * result.miou_present_mean);
+    char text[2048], spread[16] = ""; /* one seed has none */
+    if (e->n_seeds > 1) {
+        (void)snprintf(spread, sizeof spread, "+- %5.2f", 100.0 * result.miou_std);
+    }
+    int used = snprintf(text, sizeof text, "%-12s %8d  %6.2f %8s  %6.2f ", result.method, result.labelled,
+                        100.0 * result.miou_mean, spread, 100.0 * result.miou_present_mean);
     for (int k = 0; k < e->K && used < (int)sizeof text - 32; ++k) {
         used += e->present[k] ? snprintf(text + used, sizeof text - (size_t)used, " %*.2f", column_width(e, k),
                                          100.0 * class_iou[k])

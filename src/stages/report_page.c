@@ -23,8 +23,12 @@ static const char *number_of(const json_t *value, int digits, char text[32]) {
     return text;
 }
 
+/* One seed has no spread. */
 static const char *mean_and_spread(const json_t *result, char text[80]) {
     char mean[32], spread[32];
+    if (json_array_size(json_object_get(result, "seeds")) == 1) {
+        return number_of(json_object_get(result, "miou_mean"), 4, text);
+    }
     (void)snprintf(text, 80, "%s +- %s", number_of(json_object_get(result, "miou_mean"), 4, mean),
                    number_of(json_object_get(result, "miou_std"), 4, spread));
     return text;

@@ -261,7 +261,7 @@ ho_status ho_report_synthetic(ho_report *report, int64_t count) {
                        (long long)count);
         (void)snprintf(sheet.note, sizeof sheet.note,
                        "%d of %lld images, evenly spaced from the least to the most uncertain. The filter removed %lld "
-                       "(framed in red) and left %lld.",
+                       "(framed in red) and left %lld. Labels lie over the faded image.",
                        sheet.n_items, (long long)info->n_generated, (long long)(info->n_generated - info->n_kept),
                        (long long)info->n_kept);
         sheet.heading[0] = "generated";

@@ -79,7 +79,8 @@ static void files_of_another_kind(void **state) {
         {"gan.weights", "train-gan", "g32.h5", "g32.h5 makes images of 32x32, not data.size 16", HO_ECONFIG},
         {"gan.init", "train-gan", "g16.h5", "g16.h5 is no checkpoint of train-gan", HO_EFORMAT},
         {"gan.init", "train-gan", "none.h5", "none.h5: No such file", HO_EIO},
-        {"perceptual.weights", "invert", "other.h5", "other.h5 has no attribute 'topology'", HO_EFORMAT},
+        {"perceptual.weights", "invert", "other.h5", "other.h5: not an LPIPS network: it has no attribute 'topology'",
+         HO_EFORMAT},
         {"perceptual.weights", "finetune-encoder", "none.h5", "none.h5: No such file", HO_EIO},
         {"transfer.weights", "train-downstream", "g16.h5", "g16.h5: holds no pretrained backbone", HO_EFORMAT},
     };
