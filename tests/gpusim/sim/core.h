@@ -65,8 +65,10 @@ void gs_matrix_row_store(gs_warp *w, const gs_instr *i, int lane, uint64_t addre
 uint32_t gs_operand_undefined(const gs_warp *w, const gs_operand *o, uint32_t lanes);
 /* Marks the destination: defined where `undefined` has no bit. `from`: the load that the value came from. */
 void gs_mark_undefined(gs_warp *w, const gs_operand *destination, uint32_t lanes, uint32_t undefined);
-/* Every plain instruction: destination undefined where any source is. The scheduler calls it after `run` when
+/* Every plain or collective instruction but loads and atomics, which mark what memory says: destination undefined where
+ * any source is (selp: where the predicate or the chosen side is). The scheduler calls it after `run` when
  * w->any_undefined; executing functions need not think of it. */
+void gs_propagate_undefined(gs_warp *w, const gs_instr *i, uint32_t lanes);
 
 /* ---- report.c ------------------------------------------------------------------------------------------------ */
 

@@ -14,6 +14,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Addresses of a space, as they stand in registers and in GS_ADDR operands (base + displacement):
+ *   shared, local  the offset from the window's begin, 0 the first byte; the window is added by cvta only
+ *   global, const  the device address itself: cvta changes nothing
+ *   param          0 .. param_bytes - 1: the launch's parameter bank; GS_PARAM_FRAME + n: byte n of the frame of the
+ *                  function that runs (its own .param variables; a callee's parameters and results)
+ * Shared and local variables get offsets a function, see gs_function.shared_bytes: gs_variable.offset of a shared one
+ * is that of the last function that named it. Local variables of .func functions have offsets of their own for the
+ * whole module, so that no frame lies over another; a .func with .local variables must not be recursive (fatal).
+ *
+ * A call. operand[0] GS_VECTOR of the results, operand[1] GS_CALLEE, operand[2] GS_VECTOR of the arguments (n 0: none).
+ * The elements are GS_ADDR operands in the caller's frame (space GS_PARAM, displacement GS_PARAM_FRAME + offset).
+ * Before the callee begins, for each k, callee->param[k].size bytes are copied from the caller's frame at the k-th
+ * argument's offset to the callee's frame at callee->param[k].offset; at its ret callee->result[k].size bytes from the
+ * callee's frame at callee->result[k].offset to the k-th result's offset. (`offset` of a .func's parameters has no
+ * GS_PARAM_FRAME in it, displacements have.)
+ *
+ * GS_BARRIER. detail[0]: gs_barrier_kind. sync, arrive: operand[0] the barrier, operand[1] the number of threads if
+ * n_operands is 2. red: operand[0] the result, [1] the barrier, ([2] the threads,) the last one the predicate.
+ * GS_COLLECTIVE bar.warp.sync: operand[0] the mask. */
+typedef enum { GS_BAR_SYNC, GS_BAR_ARRIVE, GS_BAR_POPC, GS_BAR_AND, GS_BAR_OR } gs_barrier_kind;
+enum { GS_PARAM_FRAME = 0x100000 };
 enum { GS_LANES = 32, GS_MAX_PARTS = 12, GS_MAX_OPERANDS = 5, GS_MAX_VECTOR = 8 };
 
 typedef enum {
@@ -91,6 +112,8 @@ typedef enum {
 typedef struct {
     uint8_t kind, bank;
     uint8_t size;   /* bytes a lane of the register: 4 or 8; 0 a predicate                                  */
+    uint8_t width;  /* bits of the register as declared: 1, 8, 16, 32, 64 (ld.s8 extends to this width); immediates:
+                       the width they are used with                                                          */
     bool negated;   /* !%p                                                                                   */
     bool has_base;  /* GS_ADDR: there is a base register                                                     */
     uint8_t space;  /* GS_ADDR on a variable: the space it lies in                                           */
@@ -124,6 +147,7 @@ typedef enum {
 
 struct gs_instr {
     gs_run run;
+    gs_run inner;        /* what `run` calls with another rounding mode of the processor           */
     uint8_t control;     /* gs_control                                                            */
     uint8_t type, type2; /* the last and the last but one type suffix: cvt.f32.s64 has F32, S64    */
     uint8_t space;       /* gs_space of ld, st, atom, red, cvta, cp                                */
@@ -165,7 +189,8 @@ struct gs_function {
     const char *name;
     gs_module *module;
     bool entry;
-    gs_param *param; /* of an entry: offsets into the parameter bank that a launch fills               */
+    bool declared_only; /* a forward declaration or .extern .func without a body: a call of it cannot be executed */
+    gs_param *param;    /* of an entry: offsets into the parameter bank that a launch fills               */
     int n_params, param_bytes;
     gs_param *result;
     int n_results;
@@ -179,6 +204,8 @@ struct gs_function {
     int32_t constant_bytes;
     int64_t local_bytes;    /* .local variables: per lane                                                      */
     int64_t shared_bytes;   /* static shared memory of this function and of the module's variables it names   */
+    int64_t dynamic_offset; /* where dynamic shared memory begins: shared_bytes, aligned as .extern .shared asks  */
+    bool calls;             /* has a call                                                                     */
     int32_t max_threads[3]; /* .maxntid / .reqntid; 0 none                                                     */
     bool required_threads;  /* .reqntid                                                                         */
 };
@@ -202,6 +229,10 @@ gs_function *gs_module_find(gs_module *module, const char *name);
 const gs_variable *gs_module_variable(const gs_module *module, const char *name);
 /* True when the instruction has the part `text` ("sync", "wide"). */
 bool gs_has_part(const gs_instr *instr, const char *text);
+
+/* How many of the leading operands are written: 1 for most, 0 for st, red, bra ..., also for cp.async and fences. A
+ * destination may be a vector (elements in the list) or have a second predicate (`pair`). */
+int gs_destinations(const gs_instr *instr);
 
 /* Chooses instr->run, control, detail. Called by the parser for every instruction after its operands stand. */
 void gs_decode(gs_instr *instr);
