@@ -67,7 +67,9 @@ uint32_t gs_operand_undefined(const gs_warp *w, const gs_operand *o, uint32_t la
 void gs_mark_undefined(gs_warp *w, const gs_operand *destination, uint32_t lanes, uint32_t undefined);
 /* Every plain or collective instruction but loads and atomics, which mark what memory says: destination undefined where
  * any source is (selp: where the predicate or the chosen side is). The scheduler calls it after `run` when
- * w->any_undefined; executing functions need not think of it. */
+ * w->any_undefined; executing functions need not think of it. Loads, stores and atomics are left out: they mark their
+ * destinations themselves (gs_propagate_undefined does nothing for them). */
+void gs_propagate_undefined(gs_warp *w, const gs_instr *i, uint32_t lanes);
 void gs_propagate_undefined(gs_warp *w, const gs_instr *i, uint32_t lanes);
 
 /* ---- report.c ------------------------------------------------------------------------------------------------ */

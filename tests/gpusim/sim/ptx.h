@@ -208,6 +208,7 @@ struct gs_function {
     bool calls;             /* has a call                                                                     */
     int32_t max_threads[3]; /* .maxntid / .reqntid; 0 none                                                     */
     bool required_threads;  /* .reqntid                                                                         */
+    int32_t number;         /* of all modules' functions; the launcher's own: gs_memory_prepare                 */
 };
 
 struct gs_module {
@@ -219,6 +220,7 @@ struct gs_module {
     const char **file; /* .file table: index -> path                                                        */
     int n_files;
     int target; /* 80 of sm_80                                                                        */
+    bool prepared; /* the launcher's own                                                              */
 };
 
 /* Parses and decodes. The text must end with a zero byte. Never returns NULL: what it cannot read ends the process with
