@@ -1,4 +1,4 @@
-# handsoff: `make` builds bin/handsoff (cpu) and, where nvcc is found, bin/handsoff-cuda. See README.md.
+# handsoff: `make` builds bin/handsoff (cpu) and, where nvcc is found, bin/handsoff-cuda.so. See README.md.
 SHELL   := /bin/bash
 BUILD   ?= build
 Q       ?= @

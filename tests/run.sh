@@ -3,6 +3,7 @@
 # A program (cmocka) is counted test by test; one that crashes or runs no test counts as a failure. A script (*.sh, *.py)
 # prints lines "ok NAME", "not ok NAME" or "skip NAME: why" and is counted by them.
 set -u
+export HANDSOFF_DEVICE=cpu # the tests of the cuda target choose it themselves
 passed=0 failed=0 skipped=0
 log=$(mktemp) && trap 'rm -f "$log"' EXIT
 

@@ -20,6 +20,9 @@ extern "C" {
 
 typedef struct ho_device ho_device;
 
+/* What this target can compute on here, a line each with its end ("cuda 0: NVIDIA H100 80GB HBM3, 79 GB, compute
+ * capability 9.0"), into text of `size` bytes. HO_EDEVICE with the reason when there is nothing. */
+ho_status ho_device_list(char *text, size_t size);
 /* Opens the target's device. n_threads: host threads of the cpu target, 0 = all cores. index: which GPU. */
 ho_status ho_device_open(int n_threads, int index, ho_device **device);
 /* Memory from ho_device_alloc must be freed before. NULL is allowed. */

@@ -1,4 +1,4 @@
-/* What the files of the program share. Commands return a status; main.c alone prints errors and exits. */
+/* What the files of the program share. Commands return a status; program.c alone prints errors. */
 #ifndef HANDSOFF_CLI_H
 #define HANDSOFF_CLI_H
 
@@ -14,7 +14,13 @@ typedef struct {
     const char *help;   /* one line */
     const char *detail; /* further lines for `help NAME`, or NULL */
     ho_status (*run)(const char *name, int argc, char **argv);
+    bool computes; /* on tensors: it matters on which target it runs */
 } ho_command;
+
+/* The whole program but the choice of the target: runs the command of argv, prints what failed; the exit status. */
+int ho_program(int argc, char **argv);
+/* Flushes the output, prints what failed; the exit status. */
+int ho_program_end(ho_status status);
 
 /* The command of that name, stages included; HO_EUSAGE with the nearest name when there is none. */
 ho_status ho_command_find(const char *name, ho_command *command);

@@ -1,9 +1,10 @@
-/* handsoff info FILE.h5 */
+/* handsoff info FILE.h5,  handsoff info --device */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli.h"
 #include "handsoff/store.h"
+#include "target.h"
 
 static const char *const DTYPE_NAMES[] = {"u8", "i32", "i64", "f16", "f32", "f64"};
 
@@ -75,9 +76,15 @@ static ho_status print_store(ho_store *store) {
 
 ho_status ho_cmd_info(const char *name, int argc, char **argv) {
     int n_words = 0;
-    HO_TRY(ho_options_parse(name, argc, argv, 0, NULL, &n_words));
-    if (n_words != 1) {
-        HO_FAIL(HO_EUSAGE, "%s: expected one file, found %d; usage: handsoff info FILE.h5", name, n_words);
+    bool devices = false;
+    const ho_option options[] = {{"--device", NULL, &devices, false}};
+    HO_TRY(ho_options_parse(name, argc, argv, 1, options, &n_words));
+    if (devices && n_words == 0) {
+        return ho_target_print_devices();
+    }
+    if (n_words != 1 || devices) {
+        HO_FAIL(HO_EUSAGE, "%s: expected one file, found %d%s; usage: handsoff info FILE.h5 | --device", name, n_words,
+                devices ? " beside --device" : "");
     }
     ho_store *store = NULL;
     HO_TRY(ho_store_open(argv[0], &store));

@@ -5,7 +5,8 @@
 #include "cli.h"
 #include "src/io/suggest.h"
 
-static const ho_command RUN = {"run", "CONFIG.yml [key=value ...] [--stages a,b] [--force]",
+static const ho_command RUN = {"run",
+                               "CONFIG.yml [key=value ...] [--stages a,b] [--force]",
                                "run every stage that is missing or out of date",
                                "  key=value     overrides a key of the config ('handsoff help config' lists the keys)\n"
                                "  --stages a,b  only these stages, in the pipeline's order\n"
@@ -13,7 +14,8 @@ static const ho_command RUN = {"run", "CONFIG.yml [key=value ...] [--stages a,b]
                                "Artefacts, logs and metrics.json are in runs/NAME. After an interruption (Ctrl-C, "
                                "SIGTERM, SIGUSR1, SIGHUP; exit status 75) the same command goes on; a second Ctrl-C\n"
                                "ends it at once.\n",
-                               ho_cmd_run};
+                               ho_cmd_run,
+                               true};
 
 static const char STAGE_USAGE[] = "CONFIG.yml [key=value ...] [--force]";
 static const char STAGE_DETAIL[] =
@@ -29,12 +31,13 @@ static const ho_command TOOLS[] = {
      "  --trunc       truncation psi, -10 to 10 (default 1: none)\n"
      "  --noise       const: the generator's fixed noise (default); none: no noise\n"
      "  --out         folder for seed0000.png, seed0001.png ...\n",
-     ho_cmd_synth},
+     ho_cmd_synth, true},
     {"lpips", "--weights NET.h5 A.png B.png", "print the LPIPS distance of two images",
-     "  --weights     the LPIPS network\n", ho_cmd_lpips},
-    {"info", "FILE.h5", "print what a file is, made from what and by what, names and shapes", NULL, ho_cmd_info},
-    {"help", "[COMMAND | config]", "print the commands, one command, or all config keys", NULL, ho_cmd_help},
-    {"version", "", "print the version (also --version)", NULL, ho_cmd_version},
+     "  --weights     the LPIPS network\n", ho_cmd_lpips, true},
+    {"info", "FILE.h5 | --device", "print what a file is, made from what and by what, names and shapes",
+     "  --device      print instead the processors and GPUs that can compute here\n", ho_cmd_info, false},
+    {"help", "[COMMAND | config]", "print the commands, one command, or all config keys", NULL, ho_cmd_help, false},
+    {"version", "", "print the version (also --version)", NULL, ho_cmd_version, false},
 };
 
 bool ho_command_at(int i, ho_command *command) {
@@ -50,7 +53,7 @@ bool ho_command_at(int i, ho_command *command) {
         *command = RUN;
     } else if (i <= n_stages) {
         const ho_stage *stage = HO_STAGES[i - 1];
-        *command = (ho_command){stage->name, STAGE_USAGE, stage->help, STAGE_DETAIL, ho_cmd_stage};
+        *command = (ho_command){stage->name, STAGE_USAGE, stage->help, STAGE_DETAIL, ho_cmd_stage, true};
     } else {
         *command = TOOLS[i - 1 - n_stages];
     }

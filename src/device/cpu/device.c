@@ -19,6 +19,11 @@ static const char *vector_unit(void) {
     return __builtin_cpu_supports("avx2") ? "AVX2" : "SSE";
 }
 
+ho_status ho_device_list(char *text, size_t size) {
+    snprintf(text, size, "cpu: %d threads, %s\n", omp_get_max_threads(), vector_unit());
+    return HO_OK;
+}
+
 ho_status ho_device_open(int n_threads, int index, ho_device **device) {
     (void)index;
     if (n_threads > 0) {

@@ -5,14 +5,40 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The number of GPUs. Without a driver the call fails and leaves the count as it was. */
+static ho_status count_gpus(int *count) {
+    *count = 0;
+    const cudaError_t found = cudaGetDeviceCount(count);
+    if (found != cudaSuccess || *count < 1) {
+        HO_FAIL(HO_EDEVICE, "no usable GPU: %s", found != cudaSuccess ? cudaGetErrorString(found) : "none is visible");
+    }
+    return HO_OK;
+}
+
+ho_status ho_device_list(char *text, size_t size) {
+    int count = 0, driver = 0, runtime = 0;
+    size_t used = 0;
+    HO_TRY(count_gpus(&count));
+    CUDA_TRY(cudaDriverGetVersion(&driver));
+    CUDA_TRY(cudaRuntimeGetVersion(&runtime));
+    text[0] = '\0';
+    for (int i = 0; i < count && used < size; ++i) {
+        struct cudaDeviceProp p;
+        CUDA_TRY(cudaGetDeviceProperties(&p, i));
+        used += (size_t)snprintf(text + used, size - used, "cuda %d: %s, %.0f GB, compute capability %d.%d\n", i,
+                                 p.name, (double)p.totalGlobalMem / 1073741824.0, p.major, p.minor);
+    }
+    if (used < size) {
+        snprintf(text + used, size - used, "cuda: driver for CUDA %d.%d, runtime %d.%d, cuDNN %zu\n", driver / 1000,
+                 driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10, cudnnGetVersion());
+    }
+    return HO_OK;
+}
+
 /* Everything after the allocation of `device`; on failure the caller closes it. */
 static ho_status open_gpu(ho_device *device, int index) {
     int count = 0;
-    const cudaError_t found = cudaGetDeviceCount(&count);
-    if (found != cudaSuccess) {
-        HO_FAIL(HO_EDEVICE, "no usable GPU: %s; bin/handsoff is the program for machines without one",
-                cudaGetErrorString(found));
-    }
+    HO_TRY(count_gpus(&count));
     if (index < 0 || index >= count) {
         HO_FAIL(HO_EDEVICE, "GPU %d was asked for, this machine has %d", index, count);
     }
