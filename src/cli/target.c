@@ -29,10 +29,9 @@ static bool cuda_path(char *path, size_t size) {
 }
 
 /* dlsym gives void *; POSIX has it hold a function's address. */
-static bool find(void *object, const char *name, void *function) {
+static void find(void *object, const char *name, void *function) {
     void *address = dlsym(object, name);
     memcpy(function, &address, sizeof address);
-    return address != NULL;
 }
 
 /* Loads the shared object. HO_EDEVICE with the reason where that is impossible: no driver, a library is missing. The
@@ -46,9 +45,11 @@ static ho_status load(const char *path, cuda_target *cuda) {
     if (object == NULL) {
         HO_FAIL(HO_EDEVICE, "the cuda target does not load (%s)", dlerror());
     }
-    if (!find(object, "ho_program", (void *)&cuda->program) ||
-        !find(object, "ho_device_list", (void *)&cuda->device_list) ||
-        !find(object, "ho_error", (void *)&cuda->error)) {
+    *cuda = (cuda_target){NULL, NULL, NULL};
+    find(object, "ho_program", (void *)&cuda->program);
+    find(object, "ho_device_list", (void *)&cuda->device_list);
+    find(object, "ho_error", (void *)&cuda->error);
+    if (cuda->program == NULL || cuda->device_list == NULL || cuda->error == NULL) {
         HO_FAIL(HO_EDEVICE, "%s is not the cuda target of this program: build it again with 'make'", path);
     }
     return HO_OK;
