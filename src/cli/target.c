@@ -28,12 +28,6 @@ static bool cuda_path(char *path, size_t size) {
     return length > 0 && n > 0 && (size_t)n < size && access(path, F_OK) == 0;
 }
 
-/* dlsym gives void *; POSIX has it hold a function's address. */
-static void find(void *object, const char *name, void *function) {
-    void *address = dlsym(object, name);
-    memcpy(function, &address, sizeof address);
-}
-
 /* Loads the shared object. HO_EDEVICE with the reason where that is impossible: no driver, a library is missing. The
  * driver's library is asked for first: without it the others (half a gigabyte) need not be mapped. */
 static ho_status load(const char *path, cuda_target *cuda) {
@@ -45,25 +39,33 @@ static ho_status load(const char *path, cuda_target *cuda) {
     if (object == NULL) {
         HO_FAIL(HO_EDEVICE, "the cuda target does not load (%s)", dlerror());
     }
-    *cuda = (cuda_target){NULL, NULL, NULL};
-    find(object, "ho_program", (void *)&cuda->program);
-    find(object, "ho_device_list", (void *)&cuda->device_list);
-    find(object, "ho_error", (void *)&cuda->error);
+    /* dlsym gives void *, which POSIX has hold a function's address. */
+    *(void **)&cuda->program = dlsym(object, "ho_program");
+    *(void **)&cuda->device_list = dlsym(object, "ho_device_list");
+    *(void **)&cuda->error = dlsym(object, "ho_error");
     if (cuda->program == NULL || cuda->device_list == NULL || cuda->error == NULL) {
         HO_FAIL(HO_EDEVICE, "%s is not the cuda target of this program: build it again with 'make'", path);
     }
     return HO_OK;
 }
 
-/* Loads the cuda target and asks for its devices. */
+/* Loads the cuda target and asks for its devices. cuda->program stays NULL on failure. */
 static ho_status try_cuda(cuda_target *cuda, char *list, size_t size) {
     char path[PATH_SIZE];
+    *cuda = (cuda_target){NULL, NULL, NULL};
     if (!cuda_path(path, sizeof path)) {
         HO_FAIL(HO_EDEVICE, "this program was built without the cuda target: 'make' builds it where nvcc is found");
     }
-    HO_TRY(load(path, cuda));
+    const ho_status loaded = load(path, cuda);
+    if (loaded != HO_OK || cuda->program == NULL) {
+        return loaded;
+    }
     const ho_status status = cuda->device_list(list, size);
-    return status == HO_OK ? HO_OK : ho_fail(status, __FILE__, __LINE__, "%s", cuda->error());
+    if (status != HO_OK) {
+        cuda->program = NULL;
+        return ho_fail(status, __FILE__, __LINE__, "%s", cuda->error());
+    }
+    return HO_OK;
 }
 
 /* Removes "--device X" or "--device=X" from argv. `info` has an option of that name without a value. */
@@ -92,7 +94,8 @@ static ho_status take_option(int *argc, char **argv, const char **device) {
 /* True for the commands that compute on tensors. */
 static bool computes(int argc, char **argv) {
     ho_command command;
-    return argc > 2 && strcmp(argv[2], "--help") != 0 && strcmp(argv[2], "-h") != 0 &&
+    const char *first = argc > 2 ? argv[2] : NULL;
+    return first != NULL && strcmp(first, "--help") != 0 && strcmp(first, "-h") != 0 &&
            ho_command_find(argv[1], &command) == HO_OK && command.computes;
 }
 
