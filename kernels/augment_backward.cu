@@ -133,25 +133,27 @@ HO_KERNEL sample_transposed_kernel(ho_k_augment a) {
     }
 }
 
-/* The padded positions that show pixel i of n under a border of `pad`: itself and its mirror images. Returns how many.
- */
-HO_DEVICE int shown_at(int64_t i, int64_t n, int64_t pad, int64_t at[3]) {
-    int count = 0;
-    at[count++] = pad + i;
-    if (i >= 1 && i <= pad) {
-        at[count++] = pad - i;
-    }
-    if (i <= n - 2 && i >= n - 1 - pad) {
-        at[count++] = pad + 2 * (n - 1) - i;
-    }
-    return count;
+/* The padded positions that show pixel i of n under a border of `pad`: itself and its mirror images. Named, not an
+ * array: an index that varies would put it into a GPU's local memory. */
+typedef struct {
+    int64_t first, second, third;
+    int count;
+} shown_places;
+
+HO_DEVICE shown_places shown_at(int64_t i, int64_t n, int64_t pad) {
+    const bool low = i >= 1 && i <= pad, high = i <= n - 2 && i >= n - 1 - pad;
+    shown_places at;
+    at.first = pad + i;
+    at.third = pad + 2 * (n - 1) - i;
+    at.second = low ? pad - i : at.third;
+    at.count = 1 + (low ? 1 : 0) + (high ? 1 : 0);
+    return at;
+}
+HO_DEVICE int64_t shown_place(const shown_places *at, int m) {
+    return m == 0 ? at->first : m == 1 ? at->second : at->third;
 }
 
 HO_KERNEL up_x_transposed_kernel(ho_k_augment a) {
-    ho_real f[TAPS];
-    for (int k = 0; k < TAPS; ++k) {
-        f[k] = 2 * tap(k);
-    }
     HO_GRID_BLOCKS (r, a.count * a.max_rows) {
         const int64_t n = r / a.max_rows, j = r % a.max_rows;
         const ho_k_augment_image *im = a.images + n;
@@ -162,14 +164,14 @@ HO_KERNEL up_x_transposed_kernel(ho_k_augment a) {
         const ho_real *HO_RESTRICT g = a.up + im->at_up + j * Wu * 3;
         ho_real *HO_RESTRICT to = a.up_y + im->at_up_y + j * a.W * 3;
         HO_BLOCK_LOOP (i, a.W) {
-            int64_t at[3];
-            const int places = shown_at(i, a.W, im->pad_x, at);
+            const shown_places at = shown_at(i, a.W, im->pad_x);
             ho_real v[3] = {0, 0, 0};
-            for (int m = 0; m < places; ++m) {
-                const int64_t first = 2 * at[m] - 5;
+            for (int m = 0; m < at.count; ++m) {
+                const int64_t first = 2 * shown_place(&at, m) - 5;
                 for (int64_t k = first < 0 ? -first : 0; k < TAPS && first + k < Wu; ++k) {
+                    const ho_real w = 2 * tap(k);
                     for (int c = 0; c < 3; ++c) {
-                        v[c] += f[k] * g[3 * (first + k) + c];
+                        v[c] += w * g[3 * (first + k) + c];
                     }
                 }
             }
@@ -188,13 +190,12 @@ HO_KERNEL up_y_transposed_kernel(ho_k_augment a, ho_real *g_x, ho_real keep) {
         if (im->geometry == 0) {
             continue;
         }
-        int64_t at[3];
-        const int places = shown_at(r % a.H, a.H, im->pad_y, at);
-        for (int part = 0; part < 2 * places; ++part) {
+        const shown_places at = shown_at(r % a.H, a.H, im->pad_y);
+        for (int part = 0; part < 2 * at.count; ++part) {
             const ho_real *row[HALF_TAPS];
             ho_real weight[HALF_TAPS];
             for (int64_t k = 0; k < HALF_TAPS; ++k) {
-                const int64_t t = (part % 2) * HALF_TAPS + k, j = 2 * at[part / 2] - 5 + t;
+                const int64_t t = (part % 2) * HALF_TAPS + k, j = 2 * shown_place(&at, part / 2) - 5 + t;
                 const bool inside = j >= 0 && j < Hu;
                 weight[k] = inside ? 2 * tap(t) : 0;
                 row[k] = a.up_y + im->at_up_y + (inside ? j : 0) * width;

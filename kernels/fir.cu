@@ -51,16 +51,22 @@ typedef struct {
 
 HO_DEVICE fir_pair fir_pair_of(int64_t q, int64_t size, int64_t up, int64_t down, int64_t before) {
     fir_pair pair;
-    int n = 0;
+    bool second = false; /* fixed indices keep the pair in registers on a GPU */
     pair.index[0] = pair.index[1] = 0;
     pair.weight[0] = pair.weight[1] = HO_R(0.0);
     for (int64_t t = 0; t < HO_FIR_TAPS; ++t) {
         const int64_t j = q * down + t - before;
-        if (j >= 0 && j < size * up && j % up == 0) {
-            pair.index[n] = j / up;
-            pair.weight[n] = ho_fir_tap(t);
-            ++n;
+        if (j < 0 || j >= size * up || j % up != 0) {
+            continue;
         }
+        if (second) {
+            pair.index[1] = j / up;
+            pair.weight[1] = ho_fir_tap(t);
+        } else {
+            pair.index[0] = j / up;
+            pair.weight[0] = ho_fir_tap(t);
+        }
+        second = true;
     }
     return pair;
 }

@@ -40,13 +40,24 @@ HO_DEVICE double ho_philox_unit(uint32_t high, uint32_t low) {
     return ((double)(high >> 5) * 67108864.0 + (double)(low >> 6)) / 9007199254740992.0;
 }
 
+/* cos and sin of 2 pi u. On a GPU in turns: the reduction of large angles, which cos has, needs local memory. */
+HO_DEVICE void ho_philox_turn(double u, double *cosine, double *sine) {
+#ifdef __CUDA_ARCH__
+    sincospi(2.0 * u, sine, cosine);
+#else
+    const double angle = 6.283185307179586 * u;
+    *cosine = cos(angle);
+    *sine = sin(angle);
+#endif
+}
+
 /* The pair of normals with numbers 2 * pair and 2 * pair + 1. */
 HO_DEVICE void ho_philox_normal_pair(uint64_t seed, uint64_t stream, uint64_t pair, double *even, double *odd) {
     const ho_philox_block b = ho_philox_at(seed, stream, pair);
     const double radius = sqrt(-2.0 * log(1.0 - ho_philox_unit(b.word[0], b.word[1])));
-    const double angle = 6.283185307179586 * ho_philox_unit(b.word[2], b.word[3]);
-    *even = radius * cos(angle);
-    *odd = radius * sin(angle);
+    ho_philox_turn(ho_philox_unit(b.word[2], b.word[3]), even, odd);
+    *even *= radius;
+    *odd *= radius;
 }
 
 #endif

@@ -10,7 +10,7 @@
 #include "resample.h"
 #include "segments.h"
 
-enum { AT_ONCE = 16 }; /* weights of the adjoint along a row that are held */
+enum { AT_ONCE = 16 }; /* weights of the adjoint along a row that are held on the cpu */
 
 typedef struct {
     int64_t i0, i1;
@@ -31,6 +31,17 @@ HO_DEVICE ho_taps2 ho_taps_of(int64_t p, int64_t n, ho_real scale) {
 HO_DEVICE ho_real ho_tap_weight(int64_t p, int64_t i, int64_t n, ho_real scale) {
     const ho_taps2 taps = ho_taps_of(p, n, scale);
     return (taps.i0 == i ? HO_R(1.0) - taps.a : HO_R(0.0)) + (taps.i1 == i ? taps.a : HO_R(0.0));
+}
+
+/* The same from those held on the cpu; computed anew on a GPU, where an array that is indexed would lie in memory. */
+HO_DEVICE ho_real ho_held_weight(const ho_real *held, int64_t j, int64_t p, int64_t i, int64_t n, ho_real scale) {
+#ifdef __CUDACC__
+    (void)held;
+    return ho_tap_weight(p + j, i, n, scale);
+#else
+    (void)p, (void)i, (void)n, (void)scale;
+    return held[j];
+#endif
 }
 
 /* Pixel number i of images of H x W as n, h, w. In 32 bits where they do: a 64-bit division costs several times as
@@ -107,7 +118,7 @@ HO_KERNEL resample_backward_kernel(ho_resample_shape s, ho_real scale_h, ho_real
                     continue;
                 }
                 for (int64_t j = 0; j < count; ++j) {
-                    const ho_real weight = weight_h * weight_w[j];
+                    const ho_real weight = weight_h * ho_held_weight(weight_w, j, q, at.w, s.W, scale_w);
                     const ho_real *HO_RESTRICT g = g_y + ((at.n * s.P + p) * s.Q + q + j) * s.C;
                     HO_BLOCK_LOOP (c, s.C) {
                         out[c] += weight * g[c];
