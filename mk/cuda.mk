@@ -19,7 +19,6 @@ $(BUILD)/cuda/%.c.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -DHO_TARGET_CUDA $(PKG_C) -isystem $(CUDA_HOME)/include $(CFLAGS) -fPIC -Wno-deprecated-declarations -MMD -MP -c $< -o $@
 # What ptxas says of each kernel stays beside the object: experiments/ptxas/ptxas.py reads it.
-# What ptxas says of each kernel stays beside the object: experiments/ptxas/ptxas.py reads it.
 $(BUILD)/cuda/%.cu.o: %.cu
 	@mkdir -p $(@D)
 	$(Q)nvcc $(NVFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@ 2>$@.ptxas || { grep -v '^ptxas info' $@.ptxas >&2; exit 1; }
