@@ -56,6 +56,13 @@ size_t ho_device_peak_bytes(const ho_device *device);
 ho_status ho_device_hold(ho_device *device, const void *memory, size_t bytes, bool on);
 void ho_device_changed(ho_device *device, const void *memory, size_t bytes);
 
+/* Operands of convolutions and matrix products on cuda: float, or rounded to TF32 (10 bits of mantissa), or to bf16 (7
+ * bits) where the fused convolution takes them and to TF32 elsewhere. Sums are float always. `fuse`: modulated
+ * convolutions in one kernel where the shape allows, never with HO_PRECISION_FP32. Before the first operation; the
+ * default is HO_PRECISION_TF32, true. Without effect on cpu. */
+typedef enum { HO_PRECISION_FP32, HO_PRECISION_TF32, HO_PRECISION_BF16 } ho_precision;
+ho_status ho_device_set_precision(ho_device *device, ho_precision precision, bool fuse);
+
 /* C = alpha op(A) op(B) + beta C, row-major; op(A) is (m, k), op(B) is (k, n), C is (m, n); lda, ldb, ldc are the row
  * strides of the matrices as stored. With beta == 0, C is not read. */
 ho_status ho_gemm(ho_device *device, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, ho_real alpha,
@@ -91,16 +98,19 @@ ho_status ho_conv_backward_weights(ho_device *device, const ho_conv_shape *s, co
                                    ho_real *g_w);
 
 /* A 3x3 convolution with stride 1 and padding 1 together with what StyleGAN2 puts around it, in one pass over input and
- * output where the target can (ho_conv_fuses). x (N,H,W,C), w (O,3,3,C), y (N,H,W,O). */
+ * output where the target can (ho_conv_fuses). x (N,H,W,C), w (O,3,3,C), y (N,H,W,O). up: instead the transposed
+ * convolution with stride 2 to t (N,2H+1,2W+1,O), t[2h+k,2w+l] += x[h,w] w[k,l], and the filter [1,3,3,1]/4 per axis with
+ * padding 1; y (N,2H,2W,O). */
 typedef struct {
     int64_t N, H, W, C, O;
+    int64_t up; /* 0 or 1 */
 } ho_fused_shape;
 
 /* y = gain act(d[n,o] conv + strength noise[h,w] + b[o]), act(v) = v > 0 ? v : slope v. */
 typedef struct {
     const ho_real *d;        /* (N, O) or NULL = 1                                            */
     const ho_real *b;        /* (O) or NULL                                                   */
-    const ho_real *noise;    /* (H, W), (N, H, W), or NULL                                    */
+    const ho_real *noise;    /* (H, W), (N, H, W), or NULL; H W of y                          */
     const ho_real *strength; /* (1), with noise                                               */
     int64_t noise_stride;    /* elements from sample to sample: 0 when the plane is shared    */
     ho_real gain, slope;
@@ -112,23 +122,34 @@ bool ho_conv_fuses(const ho_device *device, const ho_fused_shape *s);
 /* x_scale (N, C) multiplies x; NULL = 1. epilogue NULL = none. */
 ho_status ho_fused_forward(ho_device *device, const ho_fused_shape *s, const ho_real *x, const ho_real *x_scale,
                            const ho_real *w, const ho_conv_epilogue *epilogue, ho_real *y);
-/* The gradients of the convolution alone, from g_y (N,H,W,O); results are overwritten. Of the scaled x: (N,H,W,C). */
+/* The gradients of the convolution alone, from g_y (N,H,W,O), when up from the gradient of t. Of the scaled x, g_xs
+ * (N,H,W,C), overwritten. */
 ho_status ho_fused_backward_data(ho_device *device, const ho_fused_shape *s, const ho_real *g_y, const ho_real *w,
                                  ho_real *g_x);
-/* Of w: (O,3,3,C), summed over the batch; x_scale as in ho_fused_forward. */
+/* Of x and x_scale in the same pass, where ho_fused_gives_scale_gradient: g_x (+)= g_xs x_scale and
+ * g_scale[n,c] (+)= sum over pixels of g_xs x. Either may be NULL. */
+typedef struct {
+    const ho_real *x, *x_scale, *w, *g_y;
+    ho_real *g_x, *g_scale;
+    bool accumulate_x, accumulate_scale;
+} ho_fused_gradients;
+bool ho_fused_gives_scale_gradient(const ho_device *device);
+ho_status ho_fused_backward_input(ho_device *device, const ho_fused_shape *s, const ho_fused_gradients *g);
+/* Of w: (O,3,3,C), summed over the batch, overwritten; x_scale as in ho_fused_forward. */
 ho_status ho_fused_backward_weights(ho_device *device, const ho_fused_shape *s, const ho_real *x,
                                     const ho_real *x_scale, const ho_real *g_y, ho_real *g_w);
 
-/* A step captured once and replayed (cuda graphs). Between begin and end the device records instead of running; memory
- * addresses must repeat from step to step (the arena does). On cpu: `supported` is false and the others do nothing. */
-bool ho_device_graphs_supported(const ho_device *device);
-/* From here on work is recorded, not done. */
-ho_status ho_device_graph_begin(ho_device *device);
-/* Ends the recording: *graph is the caller's, to be freed by ho_device_graph_free; NULL on cpu. */
-ho_status ho_device_graph_end(ho_device *device, void **graph);
-/* Does the recorded work once more, in order with other work. */
-ho_status ho_device_graph_replay(ho_device *device, void *graph);
-void ho_device_graph_free(ho_device *device, void *graph);
+/* A step as one launch (CUDA graphs). Between begin and end the device takes note of the work that it is given; end
+ * starts all of it. *graph, NULL at first and the caller's, keeps what serves again: the first step only runs as it
+ * comes, so that arenas and workspaces find their size; a later one with the same operations updates the graph of the
+ * one before, whatever its numbers and addresses are, one with other operations makes a new graph. Uploads may stand
+ * between begin and end (the host's data is taken at the call); downloads and ho_device_sync may not. `status` is what
+ * the step came to: a failed one is dropped, and its status returned. On cpu the work is done at once. */
+ho_status ho_device_record_begin(ho_device *device, void **graph);
+ho_status ho_device_record_end(ho_device *device, void **graph, ho_status status);
+void ho_device_graph_free(ho_device *device, void *graph); /* NULL is allowed */
+/* Off: steps between begin and end run as they come. On is the default. */
+void ho_device_use_graphs(ho_device *device, bool on);
 
 #ifdef __cplusplus
 }

@@ -24,6 +24,7 @@ const ho_config_key HO_CONFIG_KEYS[] = {
     TEXT("runs_dir", "runs", "where run directories are made"),
     INT("threads", 0, 1024, "0", "host threads of the cpu target; 0: all cores"),
     INT("gpu", 0, 1023, "0", "which GPU the cuda target uses"),
+    BOOL("graphs", "true", "cuda: a training step is one launch (CUDA graphs); the result is the same without"),
     INTS("labelled", 1, 100000, "16", "how many labelled images to use; a list repeats head to evaluation for each"),
 
     CHOICE("data.format", "toy_faces", "toy_faces|car-parts", "what import-data reads"),

@@ -25,6 +25,7 @@ static ho_status build(ho_gan_trainer *t, ho_device *device) {
     const ho_gan_options *o = &t->options;
     HO_TRY(allocate(t));
     HO_TRY(ho_context_create(device, &t->context));
+    HO_TRY(ho_context_create(device, &t->lasting));
     HO_TRY(ho_generator_create(device, &o->shape, o->seed, &t->g));
     HO_TRY(ho_generator_create(device, &o->shape, o->seed, &t->g_ema));
     HO_TRY(ho_params_copy(ho_generator_params(t->g_ema), ho_generator_params(t->g)));
@@ -68,7 +69,12 @@ void ho_gan_trainer_free(ho_gan_trainer *trainer) {
     ho_generator_free(trainer->g);
     ho_generator_free(trainer->g_ema);
     ho_discriminator_free(trainer->d);
+    if (trainer->context != NULL) {
+        ho_device_graph_free(ho_context_device(trainer->context), trainer->graph_g);
+        ho_device_graph_free(ho_context_device(trainer->context), trainer->graph_d);
+    }
     ho_context_free(trainer->context);
+    ho_context_free(trainer->lasting);
     free(trainer->order);
     free(trainer->real);
     free(trainer->logits);

@@ -114,30 +114,37 @@ static ho_status check_finite(const ho_gan_trainer *t, const char *what, double 
     return HO_OK;
 }
 
-/* softplus(sign * D(image)), its gradients into what is trainable; logits to t->logits. */
-static ho_status judge(ho_gan_trainer *t, ho_tensor *image, const char *augment, double sign, double *loss) {
-    ho_tensor *seen, *logits, *mean;
+/* softplus(sign * D(image)), its gradients into what is trainable. */
+static ho_status judge(ho_gan_trainer *t, ho_tensor *image, const char *augment, double sign, ho_tensor **loss,
+                       ho_tensor **logits) {
+    ho_tensor *seen;
     HO_TRY(augmented(t, augment, image, &seen));
-    HO_TRY(ho_discriminator_forward(t->context, t->d, seen, NULL, &logits, NULL));
-    HO_TRY(ho_softplus_mean(t->context, logits, sign, &mean));
-    HO_TRY(ho_backward(t->context, mean));
-    HO_TRY(ho_tensor_scalar(t->context, mean, loss));
-    return ho_tensor_to_host(t->context, logits, t->logits);
+    HO_TRY(ho_discriminator_forward(t->context, t->d, seen, NULL, logits, NULL));
+    HO_TRY(ho_softplus_mean(t->context, *logits, sign, loss));
+    return ho_backward(t->context, *loss);
+}
+
+static ho_status learn_g(ho_gan_trainer *t, ho_tensor **loss) {
+    const ho_gan_options *o = &t->options;
+    const ho_adam_options adam = {.lr = o->lr, .beta1 = o->beta1, .beta2 = o->beta2, .eps = 1e-8};
+    ho_tensor *image, *logits;
+    ho_context_record(t->context, true);
+    HO_TRY(generate(t, &IN_G, &image));
+    HO_TRY(judge(t, image, IN_G.augment, -1.0, loss, &logits));
+    ho_context_record(t->context, false);
+    return ho_adam_step(t->adam_g, &adam, 1.0);
 }
 
 static ho_status phase_g(ho_gan_trainer *t, double *loss) {
-    const ho_gan_options *o = &t->options;
-    ho_tensor *image;
+    ho_device *device = ho_context_device(t->context);
+    ho_tensor *mean = NULL;
     ho_context_reset(t->context);
     ho_params_set_trainable(ho_discriminator_params(t->d), false);
-    ho_context_record(t->context, true);
-    HO_TRY(generate(t, &IN_G, &image));
-    HO_TRY(judge(t, image, IN_G.augment, -1.0, loss));
-    ho_context_record(t->context, false);
+    HO_TRY(ho_device_record_begin(device, &t->graph_g));
+    HO_TRY(ho_device_record_end(device, &t->graph_g, learn_g(t, &mean)));
     ho_params_set_trainable(ho_discriminator_params(t->d), true);
-    HO_TRY(check_finite(t, "the generator's loss", *loss));
-    const ho_adam_options adam = {.lr = o->lr, .beta1 = o->beta1, .beta2 = o->beta2, .eps = 1e-8};
-    return ho_adam_step(t->adam_g, &adam, 1.0);
+    HO_TRY(ho_tensor_scalar(t->context, mean, loss));
+    return check_finite(t, "the generator's loss", *loss);
 }
 
 /* Adam for a network with a regulariser every k-th step: as if the two were one step (lazy
@@ -149,27 +156,43 @@ static ho_status step_d(ho_gan_trainer *t) {
     return ho_adam_step(t->adam_d, &adam, 1.0);
 }
 
-static ho_status phase_d(ho_gan_trainer *t, double *loss, double *sign) {
+/* Fakes and reals in two passes of one context; the first one's loss is kept in t->lasting. */
+static ho_status learn_d(ho_gan_trainer *t, ho_tensor *loss[2], ho_tensor **logits) {
     const ho_gan_options *o = &t->options;
-    double loss_fake, loss_real;
-    ho_tensor *image;
-    ho_context_reset(t->context);
+    ho_device *device = ho_context_device(t->context);
+    ho_tensor *image, *fake_loss;
     HO_TRY(generate(t, &IN_D, &image));
     ho_context_record(t->context, true);
-    HO_TRY(judge(t, image, IN_D.augment, 1.0, &loss_fake));
+    HO_TRY(judge(t, image, IN_D.augment, 1.0, &fake_loss, logits));
     ho_context_record(t->context, false);
+    HO_TRY(ho_tensor_like(t->lasting, fake_loss, &loss[0]));
+    HO_TRY(ho_device_copy(device, loss[0]->data, fake_loss->data, ho_tensor_bytes(fake_loss)));
     ho_context_reset(t->context);
     ho_context_record(t->context, true);
     HO_TRY(ho_tensor_from_host(t->context, t->real, HO_SHAPE(o->batch, o->shape.height, o->shape.width, 3), &image));
-    HO_TRY(judge(t, image, "train-gan/real/augment", -1.0, &loss_real));
+    HO_TRY(judge(t, image, "train-gan/real/augment", -1.0, &loss[1], logits));
     ho_context_record(t->context, false);
+    return step_d(t);
+}
+
+static ho_status phase_d(ho_gan_trainer *t, double *loss, double *sign) {
+    const ho_gan_options *o = &t->options;
+    ho_device *device = ho_context_device(t->context);
+    ho_tensor *part[2] = {NULL, NULL}, *logits = NULL;
+    double loss_fake, loss_real;
+    ho_context_reset(t->context);
+    ho_context_reset(t->lasting);
+    HO_TRY(ho_device_record_begin(device, &t->graph_d));
+    HO_TRY(ho_device_record_end(device, &t->graph_d, learn_d(t, part, &logits)));
+    HO_TRY(ho_tensor_scalar(t->lasting, part[0], &loss_fake));
+    HO_TRY(ho_tensor_scalar(t->context, part[1], &loss_real));
+    HO_TRY(ho_tensor_to_host(t->context, logits, t->logits));
     *loss = loss_fake + loss_real;
-    HO_TRY(check_finite(t, "the discriminator's loss", *loss));
     *sign = 0.0;
     for (int64_t n = 0; n < o->batch; ++n) {
         *sign += ((t->logits[n] > 0.0F) - (t->logits[n] < 0.0F)) / (double)o->batch;
     }
-    return step_d(t);
+    return check_finite(t, "the discriminator's loss", *loss);
 }
 
 static ho_status phase_r1(ho_gan_trainer *t) {

@@ -6,7 +6,8 @@
 
 struct ho_gan_trainer {
     ho_gan_options options;
-    ho_context *context;
+    ho_context *context, *lasting; /* of a pass; of what outlasts it in a phase */
+    void *graph_g, *graph_d;       /* of the phases */
     ho_generator *g, *g_ema;
     ho_discriminator *d;
     ho_adam *adam_g, *adam_d;

@@ -25,6 +25,7 @@ typedef struct {
     ho_params *params;
     ho_tensor *w; /* the only parameter */
     ho_adam *adam;
+    void *graph;
     float *w_host, *lpips, *mse; /* of the present iterate */
     double *best_loss;
 } refinement;
@@ -59,6 +60,9 @@ static ho_status prepare(refinement *r, ho_device *device) {
 }
 
 static void release(refinement *r) {
+    if (r->step != NULL) {
+        ho_device_graph_free(ho_context_device(r->step), r->graph);
+    }
     ho_adam_free(r->adam);
     ho_params_free(r->params);
     ho_context_free(r->step);
@@ -124,15 +128,17 @@ static ho_status judge(refinement *r, const iterate *at, int64_t number, double 
 /* Update k makes iterate k; k == 0 only judges the last iterate. */
 static ho_status take_step(refinement *r, int64_t number, int64_t k, double *mean) {
     const ho_adam_options adam = {ho_refine_lr(r->options, k), 0.9, 0.999, 1e-8, 0.0};
+    ho_device *device = ho_context_device(r->step);
     iterate at = {0};
     ho_context_reset(r->step);
+    HO_TRY(ho_device_record_begin(device, &r->graph));
     ho_context_record(r->step, k > 0);
     ho_status status = evaluate(r, &at);
     if (status == HO_OK && k > 0) {
         status = differentiate(r, &at);
     }
     ho_context_record(r->step, false);
-    HO_TRY(status);
+    HO_TRY(ho_device_record_end(device, &r->graph, status));
     HO_TRY(judge(r, &at, number, mean));
     return k > 0 ? ho_adam_step(r->adam, &adam, 1.0) : HO_OK;
 }

@@ -16,6 +16,7 @@ struct ho_downstream_training {
     ho_context *context;
     ho_deeplab *network;
     ho_adam *adam;
+    void *graph; /* of a step */
     int64_t step;
     int64_t epoch, *order;  /* the order of images in that epoch */
     int64_t *row;           /* of the images of one batch */
@@ -86,6 +87,9 @@ void ho_downstream_training_free(ho_downstream_training *training) {
     if (training == NULL) {
         return;
     }
+    if (training->context != NULL) {
+        ho_device_graph_free(ho_context_device(training->context), training->graph);
+    }
     ho_adam_free(training->adam);
     ho_deeplab_free(training->network);
     ho_context_free(training->context);
@@ -147,20 +151,28 @@ static ho_status load_batch(ho_downstream_training *t, ho_tensor **x) {
     return ho_tensor_from_host(t->context, t->pixels, HO_SHAPE(N, H, W, 3), x);
 }
 
-ho_status ho_downstream_training_step(ho_downstream_training *training, double *loss) {
-    ho_downstream_training *t = training;
+/* Everything of a step but the reading of its loss. */
+static ho_status learn(ho_downstream_training *t, ho_tensor **entropy) {
     const double fallen = 0.5 + 0.5 * cos(3.141592653589793 * (double)t->step / (double)t->options.steps);
     const ho_adam_options adam = {t->options.lr * fallen, 0.9, 0.999, 1e-8, 0.0};
     const ho_deeplab_mode mode = {true, t->options.seed, t->step};
-    ho_tensor *x, *logits, *entropy;
-    ho_context_reset(t->context);
+    ho_tensor *x, *logits;
     HO_TRY(load_batch(t, &x));
     ho_context_record(t->context, true);
     HO_TRY(ho_deeplab_logits(t->context, t->network, x, &mode, &logits));
-    HO_TRY(ho_cross_entropy(t->context, logits, t->label, &entropy));
-    HO_TRY(ho_backward(t->context, entropy));
+    HO_TRY(ho_cross_entropy(t->context, logits, t->label, entropy));
+    HO_TRY(ho_backward(t->context, *entropy));
     ho_context_record(t->context, false);
-    HO_TRY(ho_adam_step(t->adam, &adam, 1.0));
+    return ho_adam_step(t->adam, &adam, 1.0);
+}
+
+ho_status ho_downstream_training_step(ho_downstream_training *training, double *loss) {
+    ho_downstream_training *t = training;
+    ho_device *device = ho_context_device(t->context);
+    ho_tensor *entropy = NULL;
+    ho_context_reset(t->context);
+    HO_TRY(ho_device_record_begin(device, &t->graph));
+    HO_TRY(ho_device_record_end(device, &t->graph, learn(t, &entropy)));
     HO_TRY(ho_tensor_scalar(t->context, entropy, loss));
     if (!isfinite(*loss)) {
         HO_FAIL(HO_ENUMERIC, "the loss is %g at step %lld: lower downstream.lr", *loss, (long long)t->step);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CHECKPOINT_STEPS = 200, LOG_STEPS = 10 };
+enum { CHECKPOINT_STEPS = 200, LOG_STEPS = 10, MAX_PASSES = 64 }; /* encoder.iterations goes to 64 */
 
 ho_status ho_encoder_training_taps(ho_encoder_training *training, const ho_taps **taps) {
     ho_encoder_training *t = training;
@@ -130,15 +130,15 @@ static ho_status keep(ho_encoder_training *t, const ho_tensor *tensor, ho_tensor
     return ho_device_copy(ho_context_device(t->lasting), (*copy)->data, tensor->data, ho_tensor_bytes(tensor));
 }
 
-/* One pass from *latent and *current, which become those of the next pass. */
-static ho_status pass(ho_encoder_training *t, bool last, ho_tensor **latent, ho_tensor **current, double *loss) {
-    ho_tensor *w_plus = NULL, *guess = NULL, *loss_tensor = NULL;
+/* One pass from *latent and *current, which become those of the next pass; *loss lasts as they do. */
+static ho_status pass(ho_encoder_training *t, bool last, ho_tensor **latent, ho_tensor **current, ho_tensor **loss) {
+    ho_tensor *w_plus = NULL, *guess = NULL, *passing_loss = NULL;
     ho_context_reset(t->passing);
     ho_context_record(t->passing, true);
     HO_TRY(ho_encoder_pass(t->passing, t->encoder, t->image, *current, *latent, t->stage->batch_statistics, &w_plus));
-    HO_TRY(t->stage->loss(t, t->passing, w_plus, &guess, &loss_tensor));
-    HO_TRY(ho_tensor_scalar(t->passing, loss_tensor, loss));
-    HO_TRY(ho_backward(t->passing, loss_tensor));
+    HO_TRY(t->stage->loss(t, t->passing, w_plus, &guess, &passing_loss));
+    HO_TRY(keep(t, passing_loss, loss));
+    HO_TRY(ho_backward(t->passing, passing_loss));
     ho_context_record(t->passing, false);
     if (last) {
         return HO_OK;
@@ -150,28 +150,39 @@ static ho_status pass(ho_encoder_training *t, bool last, ho_tensor **latent, ho_
     return keep(t, guess, current);
 }
 
-static ho_status take_step(ho_encoder_training *t, double *loss) {
-    const int64_t iterations = ho_encoder_shape_of(t->encoder)->iterations;
+/* Everything of a step but the reading of its losses, one a pass. */
+static ho_status learn(ho_encoder_training *t, int64_t iterations, ho_tensor *losses[]) {
     const double pi = 3.14159265358979323846, done = (double)t->step / (double)t->steps;
     const ho_adam_options adam = {t->lr * 0.5 * (1.0 + cos(pi * done)), 0.9, 0.999, 1e-8, 0.0};
     ho_tensor *latent = NULL, *current = NULL;
-    *loss = 0.0;
-    ho_context_reset(t->lasting);
-    t->has_taps = false;
     HO_TRY(ho_pairs_draw(t->lasting, &t->pairs, t->step * t->batch, t->batch, &t->truth, &t->image));
     HO_TRY(ho_encoder_start(t->lasting, t->generator, t->batch, &latent, iterations > 1 ? &current : NULL));
     for (int64_t i = 0; i < iterations; ++i) {
-        double part = 0.0;
-        const ho_status status = pass(t, i + 1 == iterations, &latent, &current, &part);
+        const ho_status status = pass(t, i + 1 == iterations, &latent, &current, &losses[i]);
         ho_context_record(t->passing, false);
         HO_TRY(status);
+    }
+    return ho_adam_step(t->adam, &adam, 1.0);
+}
+
+static ho_status take_step(ho_encoder_training *t, double *loss) {
+    const int64_t iterations = ho_encoder_shape_of(t->encoder)->iterations;
+    ho_device *device = ho_context_device(t->lasting);
+    ho_tensor *losses[MAX_PASSES];
+    ho_context_reset(t->lasting);
+    t->has_taps = false;
+    HO_TRY(ho_device_record_begin(device, &t->graph));
+    HO_TRY(ho_device_record_end(device, &t->graph, learn(t, iterations, losses)));
+    *loss = 0.0;
+    for (int64_t i = 0; i < iterations; ++i) {
+        double part = 0.0;
+        HO_TRY(ho_tensor_scalar(t->lasting, losses[i], &part));
         *loss += part / (double)iterations;
     }
     if (!isfinite(*loss)) {
         HO_FAIL(HO_ENUMERIC, "%s: the loss of step %lld is %g: lower the step size", t->stage->name, (long long)t->step,
                 *loss);
     }
-    HO_TRY(ho_adam_step(t->adam, &adam, 1.0));
     ++t->step;
     return HO_OK;
 }
@@ -216,6 +227,9 @@ static ho_status open_networks(ho_encoder_training *t) {
 }
 
 static void free_all(ho_encoder_training *t) {
+    if (t->lasting != NULL) {
+        ho_device_graph_free(ho_context_device(t->lasting), t->graph);
+    }
     ho_adam_free(t->adam);
     ho_context_free(t->passing);
     ho_context_free(t->lasting);

@@ -39,6 +39,7 @@ struct ho_encoder_training {
     ho_perceptual *net;
     ho_pairs pairs;
     ho_adam *adam;
+    void *graph;                   /* of a step */
     ho_context *lasting, *passing; /* reset once a step; once a pass                     */
     ho_tensor *truth, *image;      /* the pairs of this step, in `lasting`               */
     ho_taps image_taps;            /* features of image, when the loss asked for them    */

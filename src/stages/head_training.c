@@ -22,6 +22,7 @@ struct ho_head_training {
     ho_context *context;
     ho_label_head *head, *best;
     ho_adam *adam;
+    void *graph;     /* of a step */
     int64_t *pixels; /* training pixels, then the held-out ones */
     int64_t *drawn;
     uint8_t *drawn_labels;
@@ -133,6 +134,9 @@ void ho_head_training_free(ho_head_training *training) {
     if (training == NULL) {
         return;
     }
+    if (training->context != NULL) {
+        ho_device_graph_free(ho_context_device(training->context), training->graph);
+    }
     ho_adam_free(training->adam);
     ho_label_head_free(training->head);
     ho_label_head_free(training->best);
@@ -161,24 +165,33 @@ static ho_status member_loss(ho_head_training *t, ho_tensor *logits, ho_tensor *
     return ho_cross_entropy(t->context, rows, t->drawn_labels, loss);
 }
 
-static ho_status take_step(ho_head_training *t, double *value) {
+/* Everything of a step but the reading of its loss. */
+static ho_status learn(ho_head_training *t, ho_tensor **loss) {
     const int64_t M = t->shape.members, B = t->options.batch;
     const ho_adam_options adam = {t->options.lr, 0.9, 0.999, 1e-8, 0.0};
-    ho_tensor *x = NULL, *logits = NULL, *loss = NULL;
+    ho_tensor *x = NULL, *logits = NULL;
+    ho_context_record(t->context, true);
+    HO_TRY(ho_feature_cache_gather(t->context, t->cache, t->drawn, B * M, M, &x));
+    HO_TRY(ho_label_head_logits(t->context, t->head, x, true, &logits));
+    HO_TRY(member_loss(t, logits, loss));
+    HO_TRY(ho_backward(t->context, *loss));
+    ho_context_record(t->context, false);
+    /* The loss is a mean over members; each member's own gradient is M times that. */
+    return ho_adam_step(t->adam, &adam, (double)M);
+}
+
+static ho_status take_step(ho_head_training *t, double *value) {
+    const int64_t M = t->shape.members, B = t->options.batch;
+    ho_device *device = ho_context_device(t->context);
+    ho_tensor *loss = NULL;
     for (int64_t i = 0; i < B * M; ++i) {
         const uint64_t number = (uint64_t)(t->at.step * B + i / M);
         t->drawn[i] = t->pixels[ho_uniform_int(t->options.seed, t->streams[i % M], number, t->at.n_train)];
         t->drawn_labels[i] = t->labels[t->drawn[i]];
     }
     ho_context_reset(t->context);
-    ho_context_record(t->context, true);
-    HO_TRY(ho_feature_cache_gather(t->context, t->cache, t->drawn, B * M, M, &x));
-    HO_TRY(ho_label_head_logits(t->context, t->head, x, true, &logits));
-    HO_TRY(member_loss(t, logits, &loss));
-    HO_TRY(ho_backward(t->context, loss));
-    ho_context_record(t->context, false);
-    /* The loss is a mean over members; each member's own gradient is M times that. */
-    HO_TRY(ho_adam_step(t->adam, &adam, (double)M));
+    HO_TRY(ho_device_record_begin(device, &t->graph));
+    HO_TRY(ho_device_record_end(device, &t->graph, learn(t, &loss)));
     ++t->at.step;
     return value == NULL ? HO_OK : ho_tensor_scalar(t->context, loss, value);
 }

@@ -118,6 +118,7 @@ ho_status ho_run_device(ho_run *run, ho_device **device) {
     if (run->device == NULL) {
         HO_TRY(ho_device_open((int)ho_config_int(run->config, "threads"), (int)ho_config_int(run->config, "gpu"),
                               &run->device));
+        ho_device_use_graphs(run->device, ho_config_bool(run->config, "graphs"));
     }
     *device = run->device;
     return HO_OK;

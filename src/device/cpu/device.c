@@ -145,29 +145,20 @@ size_t ho_device_peak_bytes(const ho_device *device) {
     return device->peak_bytes;
 }
 
-bool ho_device_graphs_supported(const ho_device *device) {
-    (void)device;
-    return false;
-}
-
-ho_status ho_device_graph_begin(ho_device *device) {
-    (void)device;
+ho_status ho_device_record_begin(ho_device *device, void **graph) {
+    (void)device, (void)graph;
     return HO_OK;
 }
 
-ho_status ho_device_graph_end(ho_device *device, void **graph) {
-    (void)device;
-    *graph = NULL;
-    return HO_OK;
-}
-
-ho_status ho_device_graph_replay(ho_device *device, void *graph) {
-    (void)device;
-    (void)graph;
-    return HO_OK;
+ho_status ho_device_record_end(ho_device *device, void **graph, ho_status status) {
+    (void)device, (void)graph;
+    return status;
 }
 
 void ho_device_graph_free(ho_device *device, void *graph) {
-    (void)device;
-    (void)graph;
+    (void)device, (void)graph;
+}
+
+void ho_device_use_graphs(ho_device *device, bool on) {
+    (void)device, (void)on;
 }

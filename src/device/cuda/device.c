@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CUBLAS_WORKSPACE = 32 << 20 }; /* what NVIDIA recommends for Hopper; more than others need */
+
 /* The number of GPUs. Without a driver the call fails and leaves the count as it was. */
 static ho_status count_gpus(int *count) {
     *count = 0;
@@ -50,6 +52,9 @@ static ho_status open_gpu(ho_device *device, int index) {
     CUDA_TRY(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
     CUBLAS_TRY(cublasCreate(&device->cublas));
     CUBLAS_TRY(cublasSetStream(device->cublas, device->stream));
+    /* A workspace of ours: cuBLAS would allocate one for each call of a step that is being recorded. */
+    CUDA_TRY(cudaMalloc(&device->cublas_workspace, CUBLAS_WORKSPACE));
+    CUBLAS_TRY(cublasSetWorkspace(device->cublas, device->cublas_workspace, CUBLAS_WORKSPACE));
     /* Plain float arithmetic, no TF32. Atomics off: two runs agree bit for bit. */
     CUBLAS_TRY(cublasSetMathMode(device->cublas, CUBLAS_PEDANTIC_MATH));
     CUBLAS_TRY(cublasSetAtomicsMode(device->cublas, CUBLAS_ATOMICS_NOT_ALLOWED));
@@ -78,6 +83,11 @@ void ho_device_close(ho_device *device) {
         return;
     }
     ho_cuda_conv_close(device);
+    ho_cuda_graph_close(device);
+    for (int i = 0; i < device->n_outgrown; ++i) {
+        cudaFree(device->outgrown[i]);
+    }
+    free(device->outgrown);
     if (device->cudnn != NULL) {
         cudnnDestroy(device->cudnn);
     }
@@ -86,6 +96,9 @@ void ho_device_close(ho_device *device) {
     }
     if (device->workspace != NULL) {
         cudaFree(device->workspace);
+    }
+    if (device->cublas_workspace != NULL) {
+        cudaFree(device->cublas_workspace);
     }
     if (device->stream != NULL) {
         cudaStreamDestroy(device->stream);
@@ -148,18 +161,24 @@ void ho_device_free(ho_device *device, void *memory) {
     cudaFree(memory);
 }
 
+/* An outgrown workspace is freed with the device: work that was recorded before may name it. */
+static ho_status keep_outgrown(ho_device *device) {
+    void **grown = realloc(device->outgrown, (size_t)(device->n_outgrown + 1) * sizeof *grown);
+    if (grown == NULL) {
+        HO_FAIL(HO_EMEMORY, "cannot allocate the list of %d workspaces", device->n_outgrown + 1);
+    }
+    device->outgrown = grown;
+    device->outgrown[device->n_outgrown++] = device->workspace;
+    device->workspace = NULL;
+    device->workspace_bytes = 0;
+    return HO_OK;
+}
+
 ho_status ho_cuda_workspace(ho_device *device, size_t bytes, void **workspace) {
     if (bytes > device->workspace_bytes) {
-        enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-        CUDA_TRY(cudaStreamIsCapturing(device->stream, &capture));
-        if (capture != cudaStreamCaptureStatusNone) {
-            HO_FAIL(HO_EDEVICE, "the workspace cannot grow to %zu bytes during graph capture: run the step once before",
-                    bytes);
+        if (device->workspace != NULL) {
+            HO_TRY(keep_outgrown(device));
         }
-        CUDA_TRY(cudaStreamSynchronize(device->stream));
-        CUDA_TRY(cudaFree(device->workspace));
-        device->workspace = NULL;
-        device->workspace_bytes = 0;
         CUDA_TRY(cudaMalloc(&device->workspace, bytes));
         device->workspace_bytes = bytes;
     }
@@ -168,6 +187,12 @@ ho_status ho_cuda_workspace(ho_device *device, size_t bytes, void **workspace) {
 }
 
 ho_status ho_device_upload(ho_device *device, void *to, const void *host, size_t bytes) {
+    if (device->recording) {
+        void *staged = NULL;
+        HO_TRY(ho_cuda_stage(device, host, bytes, &staged));
+        CUDA_TRY(cudaMemcpyAsync(to, staged, bytes, cudaMemcpyHostToDevice, device->stream));
+        return HO_OK;
+    }
     CUDA_TRY(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, device->stream));
     /* The caller may reuse its memory at once. */
     CUDA_TRY(cudaStreamSynchronize(device->stream));
@@ -175,6 +200,9 @@ ho_status ho_device_upload(ho_device *device, void *to, const void *host, size_t
 }
 
 ho_status ho_device_download(ho_device *device, void *host, const void *from, size_t bytes) {
+    if (device->recording) {
+        HO_FAIL(HO_EDEVICE, "a recorded step cannot be read from before its end");
+    }
     CUDA_TRY(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, device->stream));
     CUDA_TRY(cudaStreamSynchronize(device->stream));
     return HO_OK;

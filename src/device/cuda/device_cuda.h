@@ -22,6 +22,9 @@ typedef struct {
     size_t forward_bytes, data_bytes, weights_bytes; /* workspace of each direction */
 } conv_entry;
 
+/* Pinned memory for the uploads of a recorded step; graph.c. */
+typedef struct staging staging;
+
 struct ho_device {
     char name[320];
     cudaStream_t stream;
@@ -32,11 +35,19 @@ struct ho_device {
     int n_allocations, room;
     void *workspace; /* scratch of cuDNN, grows to the largest request */
     size_t workspace_bytes;
+    void *cublas_workspace;
     conv_entry *convs;
     int n_convs, conv_room;
+    bool no_graphs, recording; /* recording: between ho_device_record_begin and _end, the stream is being captured */
+    staging *staging;
+    void **outgrown; /* workspaces that a recording may still name */
+    int n_outgrown;
 };
 
-/* Scratch until the next call that asks for some. Growing waits for the stream and is refused during graph capture. */
+/* Copies host data to where the recorded step finds it when it runs. */
+ho_status ho_cuda_stage(ho_device *device, const void *host, size_t bytes, void **staged);
+void ho_cuda_graph_close(ho_device *device);
+/* Scratch until the next call that asks for some. */
 ho_status ho_cuda_workspace(ho_device *device, size_t bytes, void **workspace);
 void ho_cuda_conv_close(ho_device *device);
 
