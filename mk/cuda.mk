@@ -6,7 +6,8 @@ GENCODE   := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) 
 NVFLAGS   := -std=c++17 -O3 -lineinfo $(GENCODE) --compress-mode=none -Werror all-warnings -Xptxas -v,-warn-spills,-Werror \
              -Xcompiler -fPIC,-Wall,-Wextra,-Werror,-Wno-unknown-pragmas -ccbin gcc
 CUDA_SRC  := $(wildcard src/device/cuda/*.c)
-cuda_obj  := $(patsubst %,$(BUILD)/cuda/%.o,$(HOST_SRC) $(filter-out src/cli/main.c,$(CLI_SRC)) $(CUDA_SRC) $(KERNELS))
+CUDA_KERNELS := $(wildcard kernels/cuda/*.cu) # tensor cores: for this target alone
+cuda_obj  := $(patsubst %,$(BUILD)/cuda/%.o,$(HOST_SRC) $(filter-out src/cli/main.c,$(CLI_SRC)) $(CUDA_SRC) $(KERNELS) $(CUDA_KERNELS))
 
 .PHONY: cuda
 cuda: bin/handsoff-cuda.so

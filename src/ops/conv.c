@@ -141,7 +141,7 @@ static ho_status convolve(ho_context *context, const conv_saved *s) {
 /* Convolution, bias and activation: in one pass where the target fuses the shape. */
 static ho_status convolve_act(ho_context *context, const conv_saved *s) {
     const ho_conv_shape *shape = &s->shape;
-    const ho_fused_shape fused = {shape->N, shape->H, shape->W, shape->C, shape->O};
+    const ho_fused_shape fused = {shape->N, shape->H, shape->W, shape->C, shape->O, 0};
     const bool same = shape->kernel == 3 && shape->stride == 1 && shape->pad == 1 && shape->dilation == 1;
     ho_device *device = ho_context_device(context);
     ho_stream stream = ho_context_stream(context);

@@ -1,6 +1,6 @@
 /* Modulated convolution with shared weights: scale, convolve the whole batch at once, scale back. The
  * mathematics of the passes around the convolution is in kernels/modconv.cu and kernels/epilogue.cu. Where the target
- * fuses the shape (never when up-sampling), forward and both convolutions of the backward are one call each. */
+ * fuses the shape, forward and both convolutions of the backward are one call each. */
 #include "handsoff/ops.h"
 
 #include "fill.h"
@@ -61,8 +61,8 @@ static void plan(const ho_device *device, modconv_saved *s) {
     const bool swapped = ho_conv_takes_swapped(device);
     s->conv = a->up ? (ho_conv_shape){n.N, 2 * n.H + 1, 2 * n.W + 1, n.O, n.I, kernel, 2, 0, 1, swapped}
                     : (ho_conv_shape){n.N, n.H, n.W, n.I, n.O, kernel, 1, kernel / 2, 1, 0};
-    s->fused = (ho_fused_shape){n.N, n.H, n.W, n.I, n.O};
-    s->fuses = kernel == 3 && !a->up && ho_conv_fuses(device, &s->fused);
+    s->fused = (ho_fused_shape){n.N, n.H, n.W, n.I, n.O, a->up};
+    s->fuses = kernel == 3 && ho_conv_fuses(device, &s->fused);
     ho_k_epilogue *e = &s->epilogue;
     e->N = n.N;
     e->P = scale * n.H;
@@ -165,6 +165,11 @@ static ho_status backward_input(ho_context *context, const modconv_saved *s, con
     *style_has_grad = g.g_s != NULL;
     if (g.g_x == NULL && g.g_s == NULL) {
         return HO_OK;
+    }
+    if (s->fuses && ho_fused_gives_scale_gradient(device)) {
+        const ho_fused_gradients fused = {g.x,   g.s,   s->args.weight->data, g_c,
+                                          g.g_x, g.g_s, g.accumulate_x,       g.accumulate_s};
+        return ho_fused_backward_input(device, &s->fused, &fused);
     }
     ho_real *g_xs;
     HO_TRY(ho_scratch(context, ho_tensor_count(s->x), &g_xs));
@@ -305,7 +310,9 @@ static ho_status modconv_backward(ho_context *context, void *saved) {
         HO_TRY(backward_filter(context, s, g_c, g_t));
         ho_scratch_free(context, g_c);
         g_c = g_t;
-        HO_TRY(swapped_weight(context, s, &w));
+        if (!s->fuses) {
+            HO_TRY(swapped_weight(context, s, &w));
+        }
     }
     if (below) {
         HO_TRY(backward_weight(context, s, g_c, &g_w));

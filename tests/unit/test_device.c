@@ -266,7 +266,7 @@ static void test_fused(void **state) {
     (void)state;
     /* One panel of outputs and several, the last one narrower; tiles cut by the border and not. */
     static const ho_fused_shape shapes[] = {
-        {2, 18, 22, 32, 48}, {3, 15, 18, 48, 32}, {2, 16, 16, 32, 112}, {2, 16, 17, 64, 96}};
+        {2, 18, 22, 32, 48, 0}, {3, 15, 18, 48, 32, 0}, {2, 16, 16, 32, 112, 0}, {2, 16, 17, 64, 96, 0}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
         fused_case(shapes[i]);
     }

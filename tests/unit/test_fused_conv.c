@@ -115,8 +115,8 @@ static void check_modconv(int64_t C, int64_t O) {
     p.in[1] = (input){4, {O, 3, 3, C}, true, NULL, NULL};
     p.in[2] = (input){2, {N, C}, false, NULL, NULL};
     p.in[3] = (input){1, {O}, true, NULL, NULL};
-    assert_true(ho_conv_fuses(check_device(), &(ho_fused_shape){N, SIDE, SIDE, C, O}));
-    assert_false(ho_conv_fuses(check_device(), &(ho_fused_shape){1, SIDE, SIDE, C, O}));
+    assert_true(ho_conv_fuses(check_device(), &(ho_fused_shape){N, SIDE, SIDE, C, O, 0}));
+    assert_false(ho_conv_fuses(check_device(), &(ho_fused_shape){1, SIDE, SIDE, C, O, 0}));
     p.seed = normals(n_y, 11);
     p.noise = normals(N * SIDE * SIDE, 12);
     problem one = p, all = p;
@@ -188,7 +188,7 @@ static void run_act(bool one_step, float *results) {
 
 static void conv2d_act(void **state) {
     (void)state;
-    assert_true(ho_conv_fuses(check_device(), &(ho_fused_shape){N, SIDE, SIDE, C_IN, C_OUT}));
+    assert_true(ho_conv_fuses(check_device(), &(ho_fused_shape){N, SIDE, SIDE, C_IN, C_OUT, 0}));
     float *one = normals(N_RESULTS, 0), *two = normals(N_RESULTS, 0);
     run_act(true, one);
     run_act(false, two);

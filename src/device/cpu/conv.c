@@ -78,7 +78,7 @@ bool ho_conv_takes_swapped(const ho_device *device) {
 bool ho_conv_fuses(const ho_device *device, const ho_fused_shape *s) {
     (void)device;
     const winograd_shape shape = undilated(s);
-    return ho_winograd_fits(&shape);
+    return !s->up && ho_winograd_fits(&shape);
 }
 
 ho_status ho_fused_forward(ho_device *device, const ho_fused_shape *s, const ho_real *x, const ho_real *x_scale,

@@ -162,3 +162,19 @@ void ho_device_graph_free(ho_device *device, void *graph) {
 void ho_device_use_graphs(ho_device *device, bool on) {
     (void)device, (void)on;
 }
+
+/* Operands are float. */
+ho_status ho_device_set_precision(ho_device *device, ho_precision precision, bool fuse) {
+    (void)device, (void)precision, (void)fuse;
+    return HO_OK;
+}
+
+bool ho_fused_gives_scale_gradient(const ho_device *device) {
+    (void)device;
+    return false;
+}
+
+ho_status ho_fused_backward_input(ho_device *device, const ho_fused_shape *s, const ho_fused_gradients *g) {
+    (void)device, (void)s, (void)g;
+    HO_FAIL(HO_EDEVICE, "cpu gives no gradient of the scale: ask ho_fused_gives_scale_gradient first");
+}

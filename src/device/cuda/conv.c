@@ -54,7 +54,8 @@ static ho_status entry_make(ho_device *device, const ho_conv_shape *s, conv_entr
     CUDNN_TRY(cudnnSetConvolution2dDescriptor(e->conv, (int)s->pad, (int)s->pad, (int)s->stride, (int)s->stride,
                                               (int)s->dilation, (int)s->dilation, CUDNN_CROSS_CORRELATION,
                                               CUDNN_DATA_FLOAT));
-    CUDNN_TRY(cudnnSetConvolutionMathType(e->conv, CUDNN_FMA_MATH));
+    CUDNN_TRY(cudnnSetConvolutionMathType(
+        e->conv, device->precision == HO_PRECISION_FP32 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION));
     CUDNN_TRY(
         cudnnGetConvolutionForwardWorkspaceSize(device->cudnn, e->x, e->w, e->conv, e->y, FORWARD, &e->forward_bytes));
     CUDNN_TRY(cudnnGetConvolutionBackwardDataWorkspaceSize(device->cudnn, e->w, e->y, e->conv, e->x, BACKWARD_DATA,
@@ -131,28 +132,4 @@ ho_status ho_conv_backward_weights(ho_device *device, const ho_conv_shape *s, co
 bool ho_conv_takes_swapped(const ho_device *device) {
     (void)device;
     return false;
-}
-
-/* cuDNN's convolutions stand alone: what surrounds them runs as kernels of their own. */
-bool ho_conv_fuses(const ho_device *device, const ho_fused_shape *s) {
-    (void)device, (void)s;
-    return false;
-}
-
-ho_status ho_fused_forward(ho_device *device, const ho_fused_shape *s, const ho_real *x, const ho_real *x_scale,
-                           const ho_real *w, const ho_conv_epilogue *epilogue, ho_real *y) {
-    (void)device, (void)s, (void)x, (void)x_scale, (void)w, (void)epilogue, (void)y;
-    HO_FAIL(HO_EDEVICE, "cuda fuses no convolution: ask ho_conv_fuses first");
-}
-
-ho_status ho_fused_backward_data(ho_device *device, const ho_fused_shape *s, const ho_real *g_y, const ho_real *w,
-                                 ho_real *g_x) {
-    (void)device, (void)s, (void)g_y, (void)w, (void)g_x;
-    HO_FAIL(HO_EDEVICE, "cuda fuses no convolution: ask ho_conv_fuses first");
-}
-
-ho_status ho_fused_backward_weights(ho_device *device, const ho_fused_shape *s, const ho_real *x,
-                                    const ho_real *x_scale, const ho_real *g_y, ho_real *g_w) {
-    (void)device, (void)s, (void)x, (void)x_scale, (void)g_y, (void)g_w;
-    HO_FAIL(HO_EDEVICE, "cuda fuses no convolution: ask ho_conv_fuses first");
 }

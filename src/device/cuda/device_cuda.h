@@ -38,6 +38,8 @@ struct ho_device {
     void *cublas_workspace;
     conv_entry *convs;
     int n_convs, conv_room;
+    ho_precision precision;
+    bool no_fusing;
     bool no_graphs, recording; /* recording: between ho_device_record_begin and _end, the stream is being captured */
     staging *staging;
     void **outgrown; /* workspaces that a recording may still name */
