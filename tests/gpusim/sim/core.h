@@ -20,6 +20,7 @@ struct gs_warp {
     uint32_t *undefined;       /* a word a register slot (offset / 4 of the register): lanes whose value comes from
                                   memory that nothing wrote                                                  */
     uint32_t any_undefined;    /* 0: no register of this warp is undefined now (the usual case)              */
+    uint32_t carry;            /* the carry flag of add.cc ... : bit l is lane l's                             */
     gs_block *block;
     gs_launch *launch;
     int index;        /* in the block                                                               */
@@ -69,7 +70,6 @@ void gs_mark_undefined(gs_warp *w, const gs_operand *destination, uint32_t lanes
  * any source is (selp: where the predicate or the chosen side is). The scheduler calls it after `run` when
  * w->any_undefined; executing functions need not think of it. Loads, stores and atomics are left out: they mark their
  * destinations themselves (gs_propagate_undefined does nothing for them). */
-void gs_propagate_undefined(gs_warp *w, const gs_instr *i, uint32_t lanes);
 void gs_propagate_undefined(gs_warp *w, const gs_instr *i, uint32_t lanes);
 
 /* ---- report.c ------------------------------------------------------------------------------------------------ */

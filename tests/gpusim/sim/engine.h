@@ -68,6 +68,7 @@ typedef struct {
 extern gs_region gs_heap; /* granules and marks of all device memory                                              */
 /* The allocation, live or freed, that holds the address, else the last one before it (NULL: none). */
 gs_allocation *gs_heap_find(uint64_t address);
+void gs_heap_forget_stamps(void);
 /* Text for a wrong address. */
 const char *gs_heap_describe(uint64_t address, uint64_t bytes, char text[256], gs_check *check);
 
@@ -80,7 +81,6 @@ struct gs_frame {
     uint8_t *registers, *memory; /* memory: frame_bytes a lane, for .param variables                              */
     uint32_t *undefined;
     int32_t return_pc, depth;
-    uint64_t local_base; /* where the function's local variables begin in each lane's local memory               */
 };
 
 typedef enum { GS_READY, GS_AT_BARRIER, GS_IN_BARRIER, GS_AT_COLLECTIVE } gs_state;
@@ -95,21 +95,16 @@ typedef struct {
 } gs_split;
 
 typedef struct {
-    uint32_t lane_copies; /* number of the group that the lane's next copies belong to                            */
-} gs_lane;
-
-typedef struct {
     uint64_t to, from;
     uint32_t lane, group;
     uint8_t bytes, source_bytes;
     const gs_instr *instr;
-    uint8_t from_shadow; /* the source's bytes were all defined                                                   */
 } gs_copy;
 
 typedef struct gs_schedule {
     gs_split split[GS_MAX_SPLITS];
-    int n_splits, n_ready;
-    gs_frame *frames, *root;
+    int n_splits;
+    gs_frame *frames, *root, *selected;
     /* times, see above */
     uint32_t time, known[GS_MAX_WARPS]; /* known[own index]: all lanes met at this time                           */
     uint32_t (*pair)[GS_LANES];         /* [l][m]: the time when the lanes met last; NULL: no pair alone did       */
@@ -120,10 +115,10 @@ typedef struct gs_schedule {
     gs_copy *copy; /* asynchronous copies that nobody has waited for                                              */
     int n_copies, copy_room;
     uint32_t copy_group[GS_LANES];
-    uint32_t fenced;                 /* lanes that executed a fence                                               */
-    const gs_instr *undefined_load;  /* the last load that gave an undefined value                                */
+    uint32_t fenced;                /* lanes that executed a fence                                               */
+    const gs_instr *undefined_load; /* the last load that gave an undefined value                                */
     uint64_t undefined_address;
-    uint64_t last_hit[64];           /* allocation last used by the instruction (index & 63)                      */
+    uint64_t last_hit[64]; /* allocation last used by the instruction (index & 63)                      */
 } gs_schedule;
 
 typedef struct {
@@ -134,21 +129,19 @@ typedef struct {
     bool counted;          /* with a thread count                                                                 */
 } gs_barrier;
 
-struct gs_worker;
 struct gs_block {
     uint32_t index[3];
-    uint64_t linear, serial; /* in the grid; of the process                                                       */
+    uint64_t at, serial; /* among the blocks that run; of the process                                             */
     uint32_t threads, living, n_warps;
     gs_warp *warp; /* n_warps                                                                                     */
     gs_barrier barrier[GS_BARRIERS];
     gs_region shared;
     _Atomic uint64_t *in_flight; /* a bit a byte of shared memory: an asynchronous copy will write it             */
     int n_in_flight;
-    bool abandoned, any_undefined;
-    int forced;         /* barriers released by force                                                             */
-    bool exited_unsaid; /* a thread ended while a barrier waits                                                   */
-    uint64_t random;    /* state of the block's random numbers                                                    */
-    struct gs_worker *worker;
+    bool abandoned, any_undefined; /* any_undefined: a load of the block gave an undefined value                  */
+    int forced;      /* barriers released by force                                                             */
+    uint64_t random; /* state of the block's random numbers                                                    */
+    uint64_t run;    /* instructions, a lane                                                                   */
     struct gs_acquired *acquired; /* race.c                                                                       */
     bool fenced;
 };
@@ -160,35 +153,50 @@ struct gs_launch {
     uint64_t number, n_blocks, first_serial, first_stamp;
     uint8_t *params;
     uint64_t shared_static, shared_bytes;
-    _Atomic uint64_t next, instructions, blocks_done;
-    uint64_t step, start, to_run; /* random order of the blocks: start + n * step                                 */
-    bool started_random;
+    _Atomic uint64_t next, instructions;
+    uint64_t to_run;      /* blocks; less than n_blocks with edge_blocks                                           */
+    uint64_t step, start; /* random order of the blocks: start + n * step                                         */
     struct gs_releases *releases; /* race.c                                                                       */
     _Atomic bool any_release;
 };
 
 /* ---- frame.c ---------------------------------------------------------------------------------------------------- */
+/* The frame of calls of `function` that return to `return_pc` of the parent (NULL: the kernel): one for all lanes. */
 gs_frame *gs_frame_enter(gs_warp *w, gs_frame *parent, const gs_function *function, int32_t return_pc);
 void gs_frame_select(gs_warp *w, gs_frame *frame); /* the warp's banks are those of the frame                     */
 void gs_frame_free_all(gs_warp *w);
-gs_frame *gs_warp_frame(const gs_warp *w); /* the selected one                                                    */
-/* Lane l's local memory. */
-gs_region gs_local_region(const gs_warp *w, int lane);
+void gs_frame_clear(gs_warp *w); /* no value is undefined                                                         */
+static inline gs_frame *gs_warp_frame(const gs_warp *w) {
+    return w->schedule->selected;
+}
+/* Copies arguments to the callee's frame, results to the caller's. */
+void gs_frame_pass(const gs_instr *call, gs_frame *caller, gs_frame *callee, uint32_t lanes, bool results);
+gs_region gs_local_region(const gs_warp *w, int lane); /* a lane's local memory                                   */
 
-/* ---- schedule.c, barrier.c -------------------------------------------------------------------------------------- */
-void gs_block_run(gs_block *b);
-uint32_t gs_random(gs_block *b); /* 32 bits                                                                       */
+/* ---- split.c, collective.c, barrier.c, schedule.c --------------------------------------------------------------- */
+static inline uint32_t gs_living(const gs_warp *w) {
+    return w->members & ~w->exited;
+}
+/* Splits off the lanes; returns the index of the new split, which has the state of the old one. */
+int gs_split_off(gs_warp *w, int split, uint32_t lanes);
+void gs_split_remove(gs_warp *w, int split);
+/* Merges the others in the same state at the same instruction into this one; returns its index now. */
+int gs_split_merge(gs_warp *w, int split);
+bool gs_split_any(const gs_warp *w, gs_state state);
+
+/* Lanes wait at collectives: runs those that are complete. force: the others too, said. True: something ran. */
+bool gs_collective_try(gs_warp *w, bool force);
+
 /* A split has come to a barrier instruction: counts it, or lets it wait for its warp. */
 void gs_barrier_arrive(gs_warp *w, int split);
-void gs_barrier_warp_blocked(gs_warp *w); /* no split of the warp can go on                                       */
-void gs_barrier_exit(gs_block *b);        /* threads have ended: barriers may be complete now                     */
-void gs_barrier_stuck(gs_block *b);       /* no warp can go on: says so, lets go                                  */
-/* A split has come to a collective, or lanes have ended: runs those that are complete; force: also the others. */
-bool gs_collective_try(gs_warp *w, bool force);
-void gs_split_merge(gs_warp *w, int split);    /* with others that are ready at the same instruction              */
-void gs_split_remove(gs_warp *w, int split);
-/* Splits off the lanes; returns the index of the new split with the others' state. */
-int gs_split_off(gs_warp *w, int split, uint32_t lanes);
+/* No split of the warp can go on: lanes that wait for others of the warp which will not come are reported. */
+void gs_barrier_warp_blocked(gs_warp *w);
+void gs_barrier_exit(gs_warp *w);   /* lanes have ended: barriers may be complete now                              */
+void gs_barrier_stuck(gs_block *b); /* no warp can go on: says so, lets go                                        */
+
+void gs_block_run(gs_block *b);
+uint64_t gs_block_linear(const gs_launch *launch, uint64_t at); /* in the grid                                    */
+uint32_t gs_random(gs_block *b); /* 32 bits                                                                       */
 
 /* ---- race.c ----------------------------------------------------------------------------------------------------- */
 
@@ -196,7 +204,8 @@ int gs_split_off(gs_warp *w, int split, uint32_t lanes);
 typedef struct {
     gs_warp *warp;
     const gs_instr *instr;
-    uint64_t stamp, first; /* stamp of lane 0 without bytes; the launch's (shared: the block's) first stamp        */
+    uint64_t stamp;       /* of lane 0, without bytes                                                              */
+    uint64_t first, span; /* stamps of the launch (shared memory: of the block) begin at first                     */
     uint32_t code;
     bool shared;
 } gs_who;
@@ -249,8 +258,16 @@ void gs_use_undefined(gs_warp *w, const gs_instr *i, const gs_operand *o, uint32
 void gs_in_flight_check(gs_warp *w, const gs_instr *i, int lane, uint64_t offset, unsigned bytes, bool write);
 void gs_copies_exit(gs_warp *w, const gs_instr *i, uint32_t lanes); /* lanes end                                   */
 
-/* ---- report.c ----------------------------------------------------------------------------------------------------- */
+/* ---- report.c -----------------------------------------------------------------------------------------------------
+ */
 void gs_count_launch(const gs_function *f, uint64_t blocks, uint64_t instructions, double seconds);
-gs_launch *gs_current_launch(void);
+/* What has been reported so far, for tests; instr NULL: outside a kernel. False: there is no n-th one. */
+typedef struct {
+    gs_check check;
+    const gs_instr *instr;
+    const char *text;
+    uint64_t count;
+} gs_said;
+bool gs_get_said(size_t n, gs_said *said);
 
 #endif

@@ -18,6 +18,7 @@ typedef struct {
                            or have a launch bound below N; 0: as launched                                     */
     int64_t slice;      /* average instructions between preemptions; default 50                                */
     int architecture;   /* arch=80|90|100|120: limits and properties of the device; default 80                 */
+    int64_t memory;     /* memory=MB of the simulated GPU; default 16384                                       */
     const char *report; /* report=FILE: the reports and totals as JSON, besides stderr                         */
     bool exact;         /* exact=1: approximate instructions without their documented error                    */
     char fail_call[64]; /* fail=NAME:N: the N-th call of this library function fails (libs)                    */

@@ -1,0 +1,351 @@
+/* Data races. Each granule of 4 bytes remembers its last writer and two readers (engine.h). Two accesses conflict when
+ * they belong to one launch and different threads, at least one writes, not both are atomic, their bytes meet, and
+ * neither is ordered before the other:
+ *  - in one block by barriers (and, in one warp, bar.warp.sync);
+ *  - between blocks by what the last block of a reduction does: the writer's block executes a fence and then an atomic
+ *    on an address, and the reader's block later an atomic on the same address.
+ * Not reported: writing the very bytes that lie there already; loads of an address that the function updates by
+ * compare-and-swap. */
+#include "engine.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what fences and atomics hand on between blocks ------------------------------------------------------------- */
+
+/* A block's last atomic behind a fence on the address. */
+typedef struct {
+    uint32_t order; /* counts the releases on this address from 1; 0: none                                        */
+    uint32_t thread, time, n_known;
+    uint32_t *known; /* times of the block's warps that the atomic lies behind                                    */
+} release;
+
+typedef struct flag flag;
+struct flag {
+    flag *next;
+    uint64_t address;
+    uint32_t count;
+    release *of; /* one a block that runs                                                                         */
+};
+
+enum { N_BUCKETS = 256 };
+typedef struct gs_releases {
+    pthread_mutex_t lock;
+    flag *bucket[N_BUCKETS];
+} gs_releases;
+
+/* A block has seen the first `count` releases on the flag. */
+typedef struct gs_acquired gs_acquired;
+struct gs_acquired {
+    gs_acquired *next;
+    const flag *flag;
+    uint32_t count;
+};
+
+static flag *find_flag(gs_releases *r, uint64_t address, uint64_t n_blocks, bool make) {
+    flag **bucket = &r->bucket[(address >> 2) * UINT64_C(0x9e3779b97f4a7c15) >> 56];
+    for (flag *f = *bucket; f != NULL; f = f->next) {
+        if (f->address == address) {
+            return f;
+        }
+    }
+    if (!make) {
+        return NULL;
+    }
+    flag *f = calloc(1, sizeof *f);
+    f->address = address;
+    f->of = calloc(n_blocks, sizeof *f->of);
+    f->next = *bucket;
+    *bucket = f;
+    return f;
+}
+
+static gs_releases *launch_releases(gs_launch *launch) {
+    static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&making);
+    if (launch->releases == NULL) {
+        launch->releases = calloc(1, sizeof *launch->releases);
+        pthread_mutex_init(&launch->releases->lock, NULL);
+    }
+    pthread_mutex_unlock(&making);
+    return launch->releases;
+}
+
+static void record_release(gs_warp *w, int lane, flag *f) {
+    release *r = &f->of[w->block->at];
+    const gs_schedule *s = w->schedule;
+    if (r->known == NULL) {
+        r->known = calloc(w->block->n_warps, sizeof *r->known);
+    }
+    memcpy(r->known, s->known, w->block->n_warps * sizeof *r->known);
+    r->order = ++f->count;
+    r->thread = (uint32_t)(w->index * GS_LANES + lane);
+    r->time = s->time;
+}
+
+static void acquire(gs_block *b, const flag *f) {
+    gs_acquired *a = b->acquired;
+    while (a != NULL && a->flag != f) {
+        a = a->next;
+    }
+    if (a == NULL) {
+        a = calloc(1, sizeof *a);
+        a->flag = f;
+        a->next = b->acquired;
+        b->acquired = a;
+    }
+    a->count = f->count;
+}
+
+void gs_race_fence(gs_warp *w, uint32_t lanes) {
+    w->schedule->fenced |= lanes;
+    w->block->fenced = true;
+}
+
+void gs_race_atomic(gs_warp *w, int lane, uint64_t address, bool writes, bool fence) {
+    gs_launch *launch = w->launch;
+    const bool releases = writes && (fence || w->block->fenced);
+    if (!releases && !atomic_load(&launch->any_release)) {
+        return;
+    }
+    gs_releases *all = launch_releases(launch);
+    pthread_mutex_lock(&all->lock);
+    flag *f = find_flag(all, address, launch->to_run, releases);
+    if (f != NULL) {
+        acquire(w->block, f);
+        if (releases) {
+            record_release(w, lane, f);
+            atomic_store(&launch->any_release, true);
+        }
+    }
+    pthread_mutex_unlock(&all->lock);
+}
+
+void gs_race_block_end(gs_block *b) {
+    for (gs_acquired *a = b->acquired, *next; a != NULL; a = next) {
+        next = a->next;
+        free(a);
+    }
+    b->acquired = NULL;
+}
+
+void gs_race_launch_end(gs_launch *launch) {
+    gs_releases *r = launch->releases;
+    for (int n = 0; r != NULL && n < N_BUCKETS; n++) {
+        for (flag *f = r->bucket[n], *next; f != NULL; f = next) {
+            next = f->next;
+            for (uint64_t k = 0; k < launch->to_run; k++) {
+                free(f->of[k].known);
+            }
+            free(f->of);
+            free(f);
+        }
+    }
+    free(r);
+    launch->releases = NULL;
+}
+
+/* ---- stamps --------------------------------------------------------------------------------------------------------
+ */
+
+static inline uint32_t stamp_thread(uint64_t stamp) {
+    return (uint32_t)(stamp >> GS_STAMP_THREAD) & 1023;
+}
+static inline uint32_t stamp_time(uint64_t stamp) {
+    return (uint32_t)(stamp >> GS_STAMP_TIME) & GS_TIME_MASK;
+}
+static inline uint64_t stamp_serial(uint64_t stamp) {
+    return stamp >> GS_STAMP_SERIAL;
+}
+/* An access at `time` lies before what is known up to `known`; times are compared as numbers of 19 bits. */
+static inline bool before(uint32_t time, uint32_t known) {
+    const uint32_t ahead = (known - time) & GS_TIME_MASK;
+    return ahead != 0 && ahead < (GS_TIME_MASK >> 1);
+}
+
+gs_who gs_who_is(gs_warp *w, const gs_instr *i, bool shared, bool atomic) {
+    gs_who who;
+    who.warp = w;
+    who.instr = i;
+    who.shared = shared;
+    who.stamp = w->block->serial << GS_STAMP_SERIAL | (uint64_t)(w->index * GS_LANES) << GS_STAMP_THREAD |
+                (uint64_t)(w->schedule->time & GS_TIME_MASK) << GS_STAMP_TIME |
+                (atomic || i->guards_cas ? GS_STAMP_ATOMIC : 0);
+    who.first = shared ? w->block->serial << GS_STAMP_SERIAL : w->launch->first_stamp;
+    who.span = (shared ? UINT64_C(1) : w->launch->to_run) << GS_STAMP_SERIAL;
+    who.code = gs_code(i);
+    return who;
+}
+
+/* The other block's access lies before a release that this block has acquired. */
+static bool acquired(const gs_block *b, const gs_launch *launch, uint64_t other) {
+    const uint64_t block = stamp_serial(other) - launch->first_serial;
+    const uint32_t thread = stamp_thread(other);
+    bool found = false;
+    for (const gs_acquired *a = b->acquired; a != NULL && !found; a = a->next) {
+        pthread_mutex_lock(&launch->releases->lock);
+        const release *r = &a->flag->of[block];
+        if (r->order != 0 && r->order <= a->count) {
+            const uint32_t time = stamp_time(other);
+            found = thread == r->thread ? time == (r->time & GS_TIME_MASK) || before(time, r->time)
+                                        : before(time, r->known[thread / GS_LANES]);
+        }
+        pthread_mutex_unlock(&launch->releases->lock);
+    }
+    return found;
+}
+
+/* The other access (of this launch, by another thread) lies before this one. */
+static bool ordered(const gs_who *who, int lane, uint64_t other) {
+    const gs_warp *w = who->warp;
+    if (stamp_serial(other) != w->block->serial) {
+        return w->block->acquired != NULL && acquired(w->block, w->launch, other);
+    }
+    const gs_schedule *s = w->schedule;
+    const uint32_t thread = stamp_thread(other), time = stamp_time(other);
+    if (before(time, s->known[thread / GS_LANES])) {
+        return true;
+    }
+    return (int)(thread / GS_LANES) == w->index && s->pair != NULL && before(time, s->pair[lane][thread % GS_LANES]);
+}
+
+static const gs_instr *other_instr(const gs_granule *g, bool writer) {
+    return gs_code_instr(atomic_load_explicit(writer ? &g->writer_code : &g->reader_code, memory_order_relaxed));
+}
+
+static void say(const gs_who *who, int lane, const gs_granule *g, uint64_t other, bool other_writes, bool writes,
+                uint64_t address) {
+    const gs_warp *w = who->warp;
+    const uint32_t *size = w->launch->block, *grid = w->launch->grid;
+    const uint32_t t = stamp_thread(other);
+    char place[512] = "?", name[256];
+    const gs_instr *i = other_instr(g, other_writes);
+    if (i != NULL) {
+        gs_where(i, place);
+    }
+    gs_check check;
+    const char *where = "shared memory";
+    if (!who->shared) {
+        where =
+            gs_heap_find(address) != NULL ? gs_heap_find(address)->what : gs_heap_describe(address, 4, name, &check);
+        address -= gs_heap_find(address) != NULL ? gs_heap_find(address)->begin : 0;
+    }
+    const uint64_t b = gs_block_linear(w->launch, stamp_serial(other) - w->launch->first_serial);
+    gs_report(GS_RACE, who->warp, who->instr, lane,
+              "%s of \"%s\" offset %llu conflicts with the %s by block (%llu,%llu,%llu) thread (%u,%u,%u) at %s",
+              writes ? "write" : "read", where, (unsigned long long)address, other_writes ? "write" : "read",
+              (unsigned long long)(b % grid[0]), (unsigned long long)(b / grid[0] % grid[1]),
+              (unsigned long long)(b / grid[0] / grid[1]), t % size[0], t / size[0] % size[1], t / size[0] / size[1],
+              place);
+}
+
+/* The stamp is one of this launch (in shared memory: of this block). */
+static inline bool current(const gs_who *who, uint64_t stamp) {
+    return stamp - who->first < who->span;
+}
+
+/* This access conflicts with the other stamp. */
+static inline bool conflicts(const gs_who *who, int lane, uint64_t mine, uint64_t other) {
+    if (!current(who, other) || ((other ^ mine) >> GS_STAMP_THREAD) == 0 || (other & mine & 15) == 0 ||
+        (other & mine & GS_STAMP_ATOMIC) != 0) {
+        return false;
+    }
+    return !ordered(who, lane, other);
+}
+
+#define LOAD(x)     atomic_load_explicit(&(x), memory_order_relaxed)
+#define STORE(x, v) atomic_store_explicit(&(x), (v), memory_order_relaxed)
+
+/* The stamp, with the bytes of the old one when that is the same thread's at the same time. */
+static inline uint64_t with_bytes(uint64_t mine, uint64_t old) {
+    return ((mine ^ old) >> GS_STAMP_TIME) == 0 ? mine | (old & 15) : mine;
+}
+
+static inline void read_granule(const gs_who *who, int lane, const gs_region *r, uint64_t offset, uint64_t mine) {
+    gs_granule *g = &r->granule[offset / GS_GRANULE];
+    const uint64_t writer = LOAD(g->writer), reader = LOAD(g->reader);
+    if (current(who, writer)) {
+        if ((who->instr->detail[GS_D_FLAGS] & GS_F_NC) != 0 && !who->shared && (writer & mine & 15) != 0) {
+            gs_report(GS_READ_ONLY, who->warp, who->instr, lane,
+                      "ld.global.nc of \"%s\" offset %llu, which this launch has written",
+                      gs_heap_find(r->base + offset)->what,
+                      (unsigned long long)(r->base + offset - gs_heap_find(r->base + offset)->begin));
+        }
+        if (conflicts(who, lane, mine, writer)) {
+            say(who, lane, g, writer, true, false, r->base + offset);
+        }
+    }
+    /* Two readers are kept, so that a later writer meets one that is not itself. Those that every later write of
+     * this thread's followers lies behind anyway make room. */
+    if (reader == mine) {
+        return;
+    }
+    if (!current(who, reader) || ((reader ^ mine) >> GS_STAMP_THREAD) == 0 || ordered(who, lane, reader)) {
+        STORE(g->reader, with_bytes(mine, reader));
+        STORE(g->reader_code, who->code);
+    } else {
+        const uint64_t second = LOAD(g->reader2);
+        if (!current(who, second) || ((second ^ mine) >> GS_STAMP_THREAD) == 0 || ordered(who, lane, second)) {
+            STORE(g->reader2, mine);
+        }
+    }
+}
+
+void gs_race_read(const gs_who *who, int lane, const gs_region *r, uint64_t offset, unsigned bytes) {
+    const uint64_t mine = who->stamp + ((uint64_t)lane << GS_STAMP_THREAD);
+    if (bytes < GS_GRANULE) {
+        read_granule(who, lane, r, offset, mine | ((1u << bytes) - 1) << (offset & 3));
+        return;
+    }
+    for (unsigned n = 0; n < bytes; n += GS_GRANULE) {
+        read_granule(who, lane, r, offset + n, mine | 15);
+    }
+}
+
+static inline void write_granule(const gs_who *who, int lane, const gs_region *r, uint64_t offset, uint64_t mine,
+                                 bool same) {
+    gs_granule *g = &r->granule[offset / GS_GRANULE];
+    const uint64_t writer = LOAD(g->writer), reader = LOAD(g->reader), second = LOAD(g->reader2);
+    if (current(who, writer) && conflicts(who, lane, mine, writer)) {
+        if (same) {
+            return; /* the first writer keeps its stamp                                                           */
+        }
+        say(who, lane, g, writer, true, true, r->base + offset);
+    } else if (current(who, reader) && conflicts(who, lane, mine, reader)) {
+        say(who, lane, g, reader, false, true, r->base + offset);
+    } else if (current(who, second) && conflicts(who, lane, mine, second)) {
+        say(who, lane, g, second, false, true, r->base + offset);
+    }
+    STORE(g->writer, with_bytes(mine, writer));
+    STORE(g->writer_code, who->code);
+}
+
+void gs_race_write(const gs_who *who, int lane, const gs_region *r, uint64_t offset, unsigned bytes,
+                   const uint8_t *value) {
+    const uint64_t mine = who->stamp + ((uint64_t)lane << GS_STAMP_THREAD);
+    if (bytes < GS_GRANULE) {
+        const bool same = value != NULL && memcmp(value, r->data + offset, bytes) == 0;
+        write_granule(who, lane, r, offset, mine | ((1u << bytes) - 1) << (offset & 3), same);
+        return;
+    }
+    for (unsigned n = 0; n < bytes; n += GS_GRANULE) {
+        const bool same = value != NULL && memcmp(value + n, r->data + offset + n, GS_GRANULE) == 0;
+        write_granule(who, lane, r, offset + n, mine | 15, same);
+    }
+}
+
+void gs_order_lanes(gs_warp *w, uint32_t lanes) {
+    gs_schedule *s = w->schedule;
+    s->time++;
+    if (lanes == (w->members & ~w->exited)) {
+        s->known[w->index] = s->time;
+        return;
+    }
+    if (s->pair == NULL) {
+        s->pair = calloc(GS_LANES, sizeof *s->pair);
+    }
+    for (uint32_t a = lanes; a != 0; a &= a - 1) {
+        for (uint32_t b = lanes; b != 0; b &= b - 1) {
+            s->pair[__builtin_ctz(a)][__builtin_ctz(b)] = s->time;
+        }
+    }
+}
