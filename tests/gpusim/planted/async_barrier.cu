@@ -5,7 +5,7 @@ __global__ void through_shared(const int *x, int *y) {
     __shared__ __align__(16) int tile[256];
     const int t = (int)threadIdx.x;
     const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 4 * t);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + 4 * t) : "memory"); /* HERE: race */
+    COPY_16(to, x + 4 * t); /* HERE: race */
     asm volatile("cp.async.wait_all;" ::: "memory");
 #ifndef BUG
     __syncthreads();

@@ -7,7 +7,7 @@ __global__ void stages(const int *x, int *y, int tiles) {
     unsigned to[2];
     to[0] = (unsigned)__cvta_generic_to_shared(&tile[0][4 * t]);
     to[1] = (unsigned)__cvta_generic_to_shared(&tile[1][4 * t]);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to[0]), "l"(x + 4 * t) : "memory");
+    COPY_16(to[0], x + 4 * t);
     asm volatile("cp.async.commit_group;" ::: "memory");
     for (int n = 0; n < tiles; ++n) {
         if (n + 1 < tiles) {

@@ -17,8 +17,7 @@ __global__ void tiles(const int *x, int *y, int n) {
 #endif
         if (more && t < 8) {
             const unsigned to = (unsigned)__cvta_generic_to_shared(&tile[k & 1][4 * t]);
-            asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(x + k * 32 + 4 * t)
-                         : "memory"); /* HERE: async-copy */
+            COPY_16(to, x + k * 32 + 4 * t); /* HERE: async-copy */
         }
         __syncwarp();
     }

@@ -17,6 +17,9 @@
         }                                                                                                              \
     } while (0)
 
+/* 16 bytes from global memory to the shared address `to`, asynchronously. */
+#define COPY_16(to, from) asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory")
+
 /* n values on the device: from `host`, or zero where that is NULL. */
 template <class T> static T *device_array(const T *host, size_t n) {
     T *device = nullptr;
