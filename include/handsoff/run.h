@@ -125,7 +125,8 @@ ho_status ho_run_check_stages(const ho_stage *const *stages, const char *only);
  * with the place of the key. */
 ho_status ho_preflight_config(const ho_config *config);
 /* Files of weights that the stages of `only` (as for ho_run_stages, as `force`) will read: HO_EIO or HO_EFORMAT where
- * one is missing or is something else, HO_ECONFIG where it does not fit the config; the message names key and file. */
+ * one is missing or is something else, HO_ECONFIG where it does not fit the config; the message names key and file.
+ * HO_EFORMAT also where a newer program wrote a result of this run. */
 ho_status ho_preflight_files(ho_run *run, const char *only, bool force);
 
 #ifdef __cplusplus

@@ -1,13 +1,17 @@
-/* What is known to be wrong before any stage has run: keys that contradict each other, and weights that are missing or
- * are something else. Stages far down the pipeline would say so after hours of work. */
+/* What is known to be wrong before any stage has run: keys that contradict each other, weights that are missing or
+ * are something else, results that a newer program wrote. Stages far down the pipeline would say so after hours of
+ * work. */
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "handsoff/deeplab.h"
 #include "handsoff/perceptual.h"
-#include "handsoff/run.h"
+#include "handsoff/store.h"
 #include "handsoff/stylegan2.h"
+#include "run_internal.h"
 
 /* ---- keys -------------------------------------------------------------------------------------------------- */
 
@@ -136,6 +140,36 @@ static bool starts_from_init(ho_run *run, bool force) {
     return ho_config_text(ho_run_config(run), "gan.weights")[0] == '\0' && (!begun || ends);
 }
 
+/* Files that cannot be read at all are left to the stages. */
+static ho_status check_schema(const char *path) {
+    ho_store *store = NULL;
+    if (ho_store_open(path, &store) != HO_OK) {
+        return HO_OK;
+    }
+    const ho_status status = ho_store_check_schema(store);
+    ho_store_close(store);
+    return status;
+}
+
+/* Artefacts and checkpoints of a newer program would count as out of date here and be written over. */
+static ho_status check_schemas(const char *folder) {
+    DIR *entries = opendir(folder);
+    ho_status status = HO_OK;
+    for (const struct dirent *e = entries != NULL ? readdir(entries) : NULL; e != NULL && status == HO_OK;
+         e = readdir(entries)) {
+        char path[HO_PATH_SIZE + 300];
+        const size_t length = strlen(e->d_name);
+        if (length > 3 && strcmp(e->d_name + length - 3, ".h5") == 0) {
+            (void)!snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+            status = check_schema(path);
+        }
+    }
+    if (entries != NULL) {
+        closedir(entries);
+    }
+    return status;
+}
+
 ho_status ho_preflight_files(ho_run *run, const char *only, bool force) {
     static const struct {
         const char *key, *stages[2];
@@ -145,6 +179,8 @@ ho_status ho_preflight_files(ho_run *run, const char *only, bool force) {
                  {"perceptual.weights", {"finetune-encoder", "invert"}, check_perceptual},
                  {"transfer.weights", {"train-downstream", "train-downstream"}, check_transfer}};
     const ho_config *config = ho_run_config(run);
+    HO_TRY(check_schemas(ho_run_dir(run)));
+    HO_TRY(check_schemas(ho_run_path(run, "checkpoints")));
     for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; ++i) {
         const char *key = FILES[i].key, *name = ho_config_text(config, key), *path = ho_run_data_path(run, name);
         if (name[0] == '\0' || (strcmp(key, "gan.init") == 0 && !starts_from_init(run, force)) ||

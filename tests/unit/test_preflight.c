@@ -119,11 +119,28 @@ static void a_training_that_began_needs_no_init(void **state) {
     close_run();
 }
 
+/* They would be taken for out of date and written over. */
+static void results_of_a_newer_program(void **state) {
+    (void)state;
+    static const char *const NAMES[] = {"latents.h5", "checkpoints/train-gan.h5"};
+    for (int i = 0; i < 2; ++i) {
+        ho_store *store = NULL;
+        open_run_of(i == 0 ? "c" : "d", "threads: 1\n", 0, NULL);
+        CHECK_OK(ho_preflight_files(run, NULL, false));
+        CHECK_OK(ho_store_create(ho_run_path(run, "%s", NAMES[i]), &store));
+        CHECK_OK(ho_store_set_number(store, "schema", 99.0));
+        commit(store);
+        CHECK_FAILS(ho_preflight_files(run, NULL, false), HO_EFORMAT, NAMES[i], "schema 99 is newer");
+        close_run();
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_that_contradict_each_other),
         cmocka_unit_test(files_of_another_kind),
         cmocka_unit_test(a_training_that_began_needs_no_init),
+        cmocka_unit_test(results_of_a_newer_program),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
