@@ -25,6 +25,7 @@ static const struct {
     {"slice", IS_I64, &options.slice, 1, INT64_C(1) << 40},
     {"arch", IS_INT, &options.architecture, 80, 120},
     {"memory", IS_I64, &options.memory, 1, INT64_C(1) << 20},
+    {"ptx", IS_TEXT, &options.ptx, 0, 0},
     {"report", IS_TEXT, &options.report, 0, 0},
     {"exact", IS_BOOL, &options.exact, 0, 1},
     {"fail", IS_FAIL, NULL, 0, 0},

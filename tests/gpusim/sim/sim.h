@@ -19,6 +19,8 @@ typedef struct {
     int64_t slice;      /* average instructions between preemptions; default 50                                */
     int architecture;   /* arch=80|90|100|120: limits and properties of the device; default 80                 */
     int64_t memory;     /* memory=MB of the simulated GPU; default 16384                                       */
+    const char *ptx;    /* ptx=FILE: this text instead of the module that has the entry which its first line names, as
+                           "// replaces ENTRY" (mutants/mutate.py)                                              */
     const char *report; /* report=FILE: the reports and totals as JSON, besides stderr                         */
     bool exact;         /* exact=1: approximate instructions without their documented error                    */
     char fail_call[64]; /* fail=NAME:N: the N-th call of this library function fails (libs)                    */
