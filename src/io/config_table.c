@@ -24,6 +24,14 @@ const ho_config_key HO_CONFIG_KEYS[] = {
     TEXT("runs_dir", "runs", "where run directories are made"),
     INT("threads", 0, 1024, "0", "host threads of the cpu target; 0: all cores"),
     INT("gpu", 0, 1023, "0", "which GPU the cuda target uses"),
+    CHOICE(
+        "precision", "tf32", "fp32|tf32|bf16",
+        "cuda: operands of convolutions and products are float, rounded to TF32, or to bf16 (fused convolutions; TF32 "
+        "elsewhere); sums are float. Without effect on cpu"),
+    CHOICE(
+        "modconv", "fused", "library|fused",
+        "cuda: 3x3 convolutions with style, noise and activation as one kernel, or cuDNN between kernels (always with "
+        "fp32). Without effect on cpu"),
     BOOL("graphs", "true", "cuda: a training step is one launch (CUDA graphs); the result is the same without"),
     INTS("labelled", 1, 100000, "16", "how many labelled images to use; a list repeats head to evaluation for each"),
 

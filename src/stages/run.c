@@ -114,11 +114,20 @@ uint64_t ho_run_seed(const ho_run *run) {
     return (uint64_t)ho_config_int(run->config, "seed");
 }
 
+static ho_precision precision_of(const ho_config *config) {
+    const char *name = ho_config_text(config, "precision");
+    return strcmp(name, "fp32") == 0   ? HO_PRECISION_FP32
+           : strcmp(name, "tf32") == 0 ? HO_PRECISION_TF32
+                                       : HO_PRECISION_BF16;
+}
+
 ho_status ho_run_device(ho_run *run, ho_device **device) {
     if (run->device == NULL) {
         HO_TRY(ho_device_open((int)ho_config_int(run->config, "threads"), (int)ho_config_int(run->config, "gpu"),
                               &run->device));
         ho_device_use_graphs(run->device, ho_config_bool(run->config, "graphs"));
+        HO_TRY(ho_device_set_precision(run->device, precision_of(run->config),
+                                       strcmp(ho_config_text(run->config, "modconv"), "fused") == 0));
     }
     *device = run->device;
     return HO_OK;

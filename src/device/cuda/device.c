@@ -55,8 +55,8 @@ static ho_status open_gpu(ho_device *device, int index) {
     /* A workspace of ours: cuBLAS would allocate one for each call of a step that is being recorded. */
     CUDA_TRY(cudaMalloc(&device->cublas_workspace, CUBLAS_WORKSPACE));
     CUBLAS_TRY(cublasSetWorkspace(device->cublas, device->cublas_workspace, CUBLAS_WORKSPACE));
-    /* Plain float arithmetic, no TF32. Atomics off: two runs agree bit for bit. */
-    CUBLAS_TRY(cublasSetMathMode(device->cublas, CUBLAS_PEDANTIC_MATH));
+    HO_TRY(ho_device_set_precision(device, HO_PRECISION_TF32, true));
+    /* Atomics off: two runs agree bit for bit. */
     CUBLAS_TRY(cublasSetAtomicsMode(device->cublas, CUBLAS_ATOMICS_NOT_ALLOWED));
     CUDNN_TRY(cudnnCreate(&device->cudnn));
     CUDNN_TRY(cudnnSetStream(device->cudnn, device->stream));
