@@ -153,7 +153,8 @@ struct gs_instr {
     uint8_t space;       /* gs_space of ld, st, atom, red, cvta, cp                                */
     uint8_t vector;      /* 1, 2, 4, 8: elements of ld.v2 ...                                      */
     uint8_t n_operands, n_parts;
-    uint8_t detail[6]; /* the decoder's: comparison, rounding, boolean operator, width ...       */
+    uint8_t destinations; /* see gs_destinations                                                   */
+    uint8_t detail[6];    /* the decoder's: comparison, rounding, boolean operator, width ...       */
     bool guarded, guard_negated;
     bool member_mask_all; /* collective without a mask operand: all lanes of the warp (mma ...)     */
     int16_t member_mask;  /* index of the operand that holds the member mask, -1 none               */
@@ -219,7 +220,7 @@ struct gs_module {
     int n_variables;
     const char **file; /* .file table: index -> path                                                        */
     int n_files;
-    int target; /* 80 of sm_80                                                                        */
+    int target;    /* 80 of sm_80                                                                        */
     bool prepared; /* the launcher's own                                                              */
 };
 
