@@ -2,8 +2,8 @@
 # ones: LD_LIBRARY_PATH=$(BUILD)/gpusim/lib.
 SIM      := tests/gpusim
 SIM_LIB  := $(BUILD)/gpusim/lib
-SIM_C     = -std=c17 -O3 -march=native -g -fPIC -fvisibility=hidden $(WARN) -I$(SIM)/sim -I$(SIM)/libs -D_GNU_SOURCE \
-            -isystem $(CUDA_HOME)/include -MMD -MP
+SIM_C     = -std=c17 -O3 -march=native -ffp-contract=off -fno-math-errno -fno-trapping-math -g -fPIC \
+            -fvisibility=hidden $(WARN) -I$(SIM)/sim -I$(SIM)/libs -D_GNU_SOURCE -isystem $(CUDA_HOME)/include -MMD -MP
 sim_obj   = $(patsubst %,$(BUILD)/gpusim/%.o,$(wildcard $(addprefix $(SIM)/,$(addsuffix /*.c,$(1)))))
 
 $(BUILD)/gpusim/%.c.o: %.c
