@@ -34,6 +34,17 @@ HO_KERNEL modulate(int64_t N, int64_t pixels, int64_t I, int64_t S, const ho_rea
     }
 }
 
+HO_KERNEL modulate_weights(int64_t N, int64_t O, int64_t I, const ho_real *HO_RESTRICT w, const ho_real *HO_RESTRICT s,
+                           ho_real *HO_RESTRICT ws) {
+    HO_GRID_BLOCKS (row, N * O) {
+        const ho_real *HO_RESTRICT style = s + row / O * I, *HO_RESTRICT from = w + row % O * I;
+        ho_real *HO_RESTRICT to = ws + row * I;
+        HO_BLOCK_LOOP (i, I) {
+            to[i] = from[i] * style[i];
+        }
+    }
+}
+
 /* One pixel of the backward: sum += g_xs x, and g_x. */
 HO_DEVICE void modulate_pixel(const ho_k_modulate_gradients *g, int64_t p, const ho_real *HO_RESTRICT style,
                               ho_real *HO_RESTRICT sum) {
@@ -142,6 +153,13 @@ ho_status ho_k_modulate(ho_stream stream, const int64_t dim[3], const ho_real *x
     HO_LAUNCH(modulate, ho_grid_blocks(dim[0] * S, dim[1] / S * dim[2]), ho_row_width(dim[2]), 0, stream, dim[0],
               dim[1], dim[2], S, x, s, xs);
     return HO_LAUNCH_STATUS("modulate");
+}
+
+ho_status ho_k_modulate_weights(ho_stream stream, const int64_t dim[3], const ho_real *w, const ho_real *s,
+                                ho_real *ws) {
+    HO_LAUNCH(modulate_weights, ho_grid_blocks(dim[0] * dim[1], dim[2]), ho_row_width(dim[2]), 0, stream, dim[0],
+              dim[1], dim[2], w, s, ws);
+    return HO_LAUNCH_STATUS("modulate_weights");
 }
 
 int64_t ho_k_modulate_scratch(int64_t N, int64_t pixels, int64_t I) {

@@ -12,6 +12,9 @@ extern "C" {
 
 /* xs[n,p,i] = x[n,p,i] * s[n,i] for x (N, pixels, I). */
 ho_status ho_k_modulate(ho_stream stream, const int64_t dim[3], const ho_real *x, const ho_real *s, ho_real *xs);
+/* ws[n,o,i] = w[o,i] * s[n,i] for dim N, O, I: a 1x1 convolution's weights for each sample. */
+ho_status ho_k_modulate_weights(ho_stream stream, const int64_t dim[3], const ho_real *w, const ho_real *s,
+                                ho_real *ws);
 /* g_x (+)= g_xs * s (g_x may be NULL) and, in the same pass, g_s[n,i] (+)= sum_p g_xs x (g_s may be NULL). scratch
  * holds ho_k_modulate_scratch elements. */
 typedef struct {

@@ -124,6 +124,21 @@ static ho_status forward_fused(ho_context *context, const modconv_saved *s) {
                             s->args.weight->data, &epilogue, s->y->data);
 }
 
+/* 1x1 with fewer output channels than pixels (toRGB): the style goes into the weights, so that x is read once. */
+static ho_status forward_narrow(ho_context *context, const modconv_saved *s) {
+    const sizes n = sizes_of(s);
+    const int64_t pixels = n.H * n.W;
+    ho_stream stream = ho_context_stream(context);
+    ho_real *ws;
+    HO_TRY(ho_scratch(context, n.N * n.O * n.I, &ws));
+    HO_TRY(ho_k_modulate_weights(stream, (const int64_t[3]){n.N, n.O, n.I}, s->args.weight->data, s->args.style->data,
+                                 ws));
+    HO_TRY(ho_gemm_batched(ho_context_device(context), false, true, pixels, n.O, n.I, 1, s->x->data, n.I, pixels * n.I,
+                           ws, n.I, n.O * n.I, 0, s->y->data, n.O, pixels * n.O, n.N));
+    ho_scratch_free(context, ws);
+    return ho_k_epilogue_forward(stream, &s->epilogue, s->y->data);
+}
+
 static ho_status forward_plain(ho_context *context, const modconv_saved *s) {
     const sizes n = sizes_of(s);
     ho_device *device = ho_context_device(context);
@@ -334,7 +349,11 @@ ho_status ho_modconv(ho_context *context, ho_tensor *x, const ho_modconv_args *a
     HO_TRY(ho_tensor_new(context, HO_SHAPE(s.epilogue.N, s.epilogue.P, s.epilogue.Q, s.epilogue.O), y));
     s.y = *y;
     HO_TRY(demodulate(context, &s));
-    HO_TRY(s.fuses ? forward_fused(context, &s) : args->up ? forward_up(context, &s) : forward_plain(context, &s));
+    const sizes n = sizes_of(&s);
+    HO_TRY(s.fuses                                       ? forward_fused(context, &s)
+           : args->up                                    ? forward_up(context, &s)
+           : n.taps == 1 && n.O < n.H * n.W && n.O < n.I ? forward_narrow(context, &s)
+                                                         : forward_plain(context, &s));
     if (HO_WANTS_GRAD(context, x, args->style, args->weight, args->bias, args->strength)) {
         modconv_saved *saved;
         HO_TRY(ho_host_scratch(context, sizeof *saved, (void **)&saved));
