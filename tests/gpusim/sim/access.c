@@ -194,15 +194,26 @@ static uint32_t outside_allocations(gs_warp *w, const gs_instr *i, const uint64_
     return good;
 }
 
+/* The lowest and highest address, and the bits that are set in any. */
+static inline void extent(const uint64_t address[GS_LANES], uint32_t lanes, uint64_t *low, uint64_t *high,
+                          uint64_t *all) {
+    const uint64_t first = address[__builtin_ctz(lanes)];
+    uint64_t least = first, most = first, bits = 0;
+    for (int l = 0; l < GS_LANES; l++) {
+        const uint64_t a = (lanes >> l & 1) != 0 ? address[l] : first;
+        least = a < least ? a : least;
+        most = a > most ? a : most;
+        bits |= a;
+    }
+    *low = least;
+    *high = most;
+    *all = bits;
+}
+
 uint32_t gs_check_access(gs_warp *w, const gs_instr *i, gs_space space, const uint64_t address[GS_LANES],
                          uint32_t lanes, unsigned bytes, bool write, gs_region *region) {
-    uint64_t first = address[__builtin_ctz(lanes)], low = first, high = first, all = 0;
-    for (uint32_t left = lanes; left != 0; left &= left - 1) {
-        const uint64_t a = address[__builtin_ctz(left)];
-        low = a < low ? a : low;
-        high = a > high ? a : high;
-        all |= a;
-    }
+    uint64_t low, high, all;
+    extent(address, lanes, &low, &high, &all);
     if ((all & (bytes - 1)) != 0) {
         lanes = check_alignment(w, i, address, lanes, bytes);
         if (lanes == 0) {

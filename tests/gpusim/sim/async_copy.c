@@ -162,7 +162,7 @@ static void copy(gs_warp *w, const gs_instr *i, uint32_t lanes) {
                 break;
             }
             const gs_who who = gs_who_is(w, i, false, false);
-            gs_race_read(&who, l, &global, piece[l] - global.base, size);
+            gs_race_read(&who, UINT32_C(1) << l, piece, &global, size);
         }
         begin_copy(w, i, c);
     }

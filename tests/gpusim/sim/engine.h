@@ -69,6 +69,7 @@ extern gs_region gs_heap; /* granules and marks of all device memory            
 /* The allocation, live or freed, that holds the address, else the last one before it (NULL: none). */
 gs_allocation *gs_heap_find(uint64_t address);
 void gs_heap_forget_stamps(void);
+void gs_heap_catch_host(void); /* takes SIGSEGV: when the host touches device memory                              */
 /* Text for a wrong address. */
 const char *gs_heap_describe(uint64_t address, uint64_t bytes, char text[256], gs_check *check);
 
@@ -206,11 +207,13 @@ typedef struct {
     const gs_instr *instr;
     uint64_t stamp;       /* of lane 0, without bytes                                                              */
     uint64_t first, span; /* stamps of the launch (shared memory: of the block) begin at first                     */
+    const uint32_t *known;
     uint32_t code;
-    bool shared;
+    bool shared, read_only;
 } gs_who;
 gs_who gs_who_is(gs_warp *w, const gs_instr *i, bool shared, bool atomic);
-void gs_race_read(const gs_who *who, int lane, const gs_region *r, uint64_t offset, unsigned bytes);
+void gs_race_read(const gs_who *who, uint32_t lanes, const uint64_t address[GS_LANES], const gs_region *r,
+                  unsigned bytes);
 /* old: what lies there, value: what will (write-write races of equal bytes are none); NULL: differs. */
 void gs_race_write(const gs_who *who, int lane, const gs_region *r, uint64_t offset, unsigned bytes,
                    const uint8_t *value);
@@ -230,7 +233,7 @@ const gs_instr *gs_code_instr(uint32_t code);
 /* ---- memory.c --------------------------------------------------------------------------------------------------- */
 
 /* detail[] of ld, st, atom, red, cp.async, fence: set by gs_memory_prepare. */
-enum { GS_D_FLAGS, GS_D_OPERATION, GS_D_BYTES };
+enum { GS_D_FLAGS, GS_D_OPERATION };
 enum { GS_F_ATOMIC = 1, GS_F_NC = 2, GS_F_RELEASE = 4, GS_F_ACQUIRE = 8, GS_F_WARP_SYNC = 16 };
 /* Before a function of the module runs for the first time: numbers, flags; what is not supported is fatal. */
 void gs_memory_prepare(gs_module *module);

@@ -42,6 +42,11 @@ static void on_segv(int signal_number, siginfo_t *info, void *context) {
     sigaction(SIGSEGV, &old_segv, NULL); /* the instruction faults again                                          */
 }
 
+void gs_heap_catch_host(void) {
+    struct sigaction action = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    sigaction(SIGSEGV, &action, &old_segv);
+}
+
 static void *map(uint64_t bytes, int protection, uint64_t at, bool shared) {
     const int flags = MAP_NORESERVE | (shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS);
     void *p = MAP_FAILED;
@@ -69,8 +74,7 @@ static void reserve(void) {
     gs_heap.granule = map(RANGE_BYTES / GS_GRANULE * sizeof(gs_granule), PROT_READ | PROT_WRITE, 0, false);
     gs_heap.defined = map(RANGE_BYTES / 8, PROT_READ | PROT_WRITE, 0, false);
     top = gs_heap.base + PAGE;
-    struct sigaction action = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_NODEFER};
-    sigaction(SIGSEGV, &action, &old_segv);
+    gs_heap_catch_host();
 }
 
 void gs_heap_forget_stamps(void) {

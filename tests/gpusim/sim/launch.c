@@ -300,10 +300,13 @@ static void set_block_order(gs_launch *launch) {
     launch->to_run = edge > 0 && 2 * edge < launch->n_blocks ? 2 * edge : launch->n_blocks;
     gs_block dice = {.random = gs_get_options()->seed ^ launch->number << 32};
     launch->start = gs_random(&dice) % launch->to_run;
-    do {
+    launch->step = 1;
+    while (launch->to_run > 2) {
         launch->step = ((uint64_t)gs_random(&dice) << 8 | 1) % launch->to_run;
-    } while (launch->to_run > 2 && common_divisor(launch->step, launch->to_run) != 1);
-    launch->step += launch->to_run <= 2;
+        if (common_divisor(launch->step, launch->to_run) == 1) {
+            break;
+        }
+    }
 }
 
 static void set_params(gs_launch *launch) {

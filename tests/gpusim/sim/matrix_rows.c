@@ -16,7 +16,7 @@ static bool check_row(gs_warp *w, const gs_instr *i, int lane, uint64_t address,
     if (write) {
         gs_race_write(&who, lane, region, all[lane], 16, NULL);
     } else {
-        gs_race_read(&who, lane, region, all[lane], 16);
+        gs_race_read(&who, bit, all, region, 16);
     }
     return true;
 }

@@ -88,31 +88,53 @@ static void mark(gs_warp *w, const gs_instr *i, const gs_operand *o, uint32_t la
  * -------------------------------------------------------------------------------------------------------------------
  */
 
+/* True when the lanes are all there and their addresses follow each other. */
+static bool consecutive(const uint64_t address[GS_LANES], uint32_t lanes, unsigned bytes) {
+    uint64_t other = 0;
+    for (uint64_t l = 0; l < GS_LANES; l++) {
+        other |= address[l] ^ (address[0] + l * bytes);
+    }
+    return lanes == UINT32_MAX && other == 0;
+}
+
+static void load_words(gs_warp *w, const gs_region *r, const uint64_t address[GS_LANES], uint32_t lanes,
+                       const gs_operand *o, uint64_t plus) {
+    uint32_t *to = gs_u32(w, o);
+    for (uint32_t left = lanes; left != 0; left &= left - 1) {
+        const int l = __builtin_ctz(left);
+        memcpy(&to[l], r->data + address[l] + plus, 4);
+    }
+}
+
+static uint32_t undefined_lanes(const gs_region *r, const uint64_t address[GS_LANES], uint32_t lanes, uint64_t plus,
+                                unsigned size) {
+    uint32_t undefined = 0;
+    for (uint32_t left = lanes; left != 0; left &= left - 1) {
+        const int l = __builtin_ctz(left);
+        undefined |= gs_is_defined(r, address[l] + plus, size) ? 0 : UINT32_C(1) << l;
+    }
+    return undefined;
+}
+
 static void load_lanes(gs_warp *w, const gs_instr *i, const gs_region *r, const uint64_t address[GS_LANES],
                        uint32_t lanes) {
     const elements e = elements_of(i, &i->operand[0]);
-    const unsigned bytes = e.size * (unsigned)e.n;
     if (r->granule != NULL && i->space != GS_CONST) {
         const gs_who who = gs_who_is(w, i, r->base == 0, (i->detail[GS_D_FLAGS] & GS_F_ATOMIC) != 0);
-        for (uint32_t left = lanes; left != 0; left &= left - 1) {
-            const int l = __builtin_ctz(left);
-            gs_race_read(&who, l, r, address[l] - r->base, bytes);
-        }
+        gs_race_read(&who, lanes, address, r, e.size * (unsigned)e.n);
+    }
+    if (e.size == 4 && e.n == 1 && e.element->kind == GS_REG && e.element->size == 4 &&
+        consecutive(address, lanes, 4) && gs_defined_all(r->defined, address[0] - r->base, 4 * GS_LANES)) {
+        memcpy(gs_u32(w, e.element), r->data + (address[0] - r->base), sizeof(uint32_t) * GS_LANES);
+        mark(w, i, e.element, lanes, 0, 0);
+        return;
     }
     for (int k = 0; k < e.n; k++) {
         const gs_operand *o = &e.element[k];
         const uint64_t plus = (uint64_t)k * e.size - r->base;
-        uint32_t undefined = 0;
-        for (uint32_t left = lanes; left != 0; left &= left - 1) {
-            const int l = __builtin_ctz(left);
-            undefined |= gs_is_defined(r, address[l] + plus, e.size) ? 0 : UINT32_C(1) << l;
-        }
+        const uint32_t undefined = undefined_lanes(r, address, lanes, plus, e.size);
         if (e.size == 4 && o->kind == GS_REG && o->size == 4) {
-            uint32_t *to = gs_u32(w, o);
-            for (uint32_t left = lanes; left != 0; left &= left - 1) {
-                const int l = __builtin_ctz(left);
-                memcpy(&to[l], r->data + address[l] + plus, 4);
-            }
+            load_words(w, r, address, lanes, o, plus);
         } else {
             for (uint32_t left = lanes; left != 0; left &= left - 1) {
                 const int l = __builtin_ctz(left);

@@ -173,6 +173,8 @@ gs_who gs_who_is(gs_warp *w, const gs_instr *i, bool shared, bool atomic) {
     who.first = shared ? w->block->serial << GS_STAMP_SERIAL : w->launch->first_stamp;
     who.span = (shared ? UINT64_C(1) : w->launch->to_run) << GS_STAMP_SERIAL;
     who.code = gs_code(i);
+    who.known = w->schedule->known;
+    who.read_only = !shared && (i->detail[GS_D_FLAGS] & GS_F_NC) != 0 && i->run == gs_load;
     return who;
 }
 
@@ -260,44 +262,65 @@ static inline uint64_t with_bytes(uint64_t mine, uint64_t old) {
     return ((mine ^ old) >> GS_STAMP_TIME) == 0 ? mine | (old & 15) : mine;
 }
 
-static inline void read_granule(const gs_who *who, int lane, const gs_region *r, uint64_t offset, uint64_t mine) {
+/* The access lies before all accesses of this warp from now on, as barriers have ordered it: the usual case. */
+static inline bool behind(const gs_who *who, uint64_t other) {
+    return (other ^ who->stamp) >> GS_STAMP_SERIAL == 0 &&
+           before(stamp_time(other), who->known[stamp_thread(other) / GS_LANES]);
+}
+
+static void say_read_only(const gs_who *who, int lane, uint64_t address) {
+    const gs_allocation *a = gs_heap_find(address);
+    gs_report(GS_READ_ONLY, who->warp, who->instr, lane,
+              "ld.global.nc of \"%s\" offset %llu, which this launch has written", a->what,
+              (unsigned long long)(address - a->begin));
+}
+
+/* True: what holds for this lane holds for every lane of the warp. */
+static inline bool read_granule(const gs_who *who, int lane, const gs_region *r, uint64_t offset, uint64_t mine) {
     gs_granule *g = &r->granule[offset / GS_GRANULE];
     const uint64_t writer = LOAD(g->writer), reader = LOAD(g->reader);
+    bool all = true;
     if (current(who, writer)) {
-        if ((who->instr->detail[GS_D_FLAGS] & GS_F_NC) != 0 && !who->shared && (writer & mine & 15) != 0) {
-            gs_report(GS_READ_ONLY, who->warp, who->instr, lane,
-                      "ld.global.nc of \"%s\" offset %llu, which this launch has written",
-                      gs_heap_find(r->base + offset)->what,
-                      (unsigned long long)(r->base + offset - gs_heap_find(r->base + offset)->begin));
+        if (who->read_only && (writer & mine & 15) != 0) {
+            say_read_only(who, lane, r->base + offset);
         }
-        if (conflicts(who, lane, mine, writer)) {
+        all = behind(who, writer);
+        if (!all && conflicts(who, lane, mine, writer)) {
             say(who, lane, g, writer, true, false, r->base + offset);
         }
     }
-    /* Two readers are kept, so that a later writer meets one that is not itself. Those that every later write of
-     * this thread's followers lies behind anyway make room. */
-    if (reader == mine) {
-        return;
-    }
-    if (!current(who, reader) || ((reader ^ mine) >> GS_STAMP_THREAD) == 0 || ordered(who, lane, reader)) {
+    /* Two readers are kept, so that a later writer meets one that is not itself. Those that lie before this access,
+     * and so before all writes that lie behind it, make room. */
+    if (!current(who, reader) || ((reader ^ mine) >> GS_STAMP_THREAD) == 0 || behind(who, reader)) {
         STORE(g->reader, with_bytes(mine, reader));
         STORE(g->reader_code, who->code);
-    } else {
-        const uint64_t second = LOAD(g->reader2);
-        if (!current(who, second) || ((second ^ mine) >> GS_STAMP_THREAD) == 0 || ordered(who, lane, second)) {
-            STORE(g->reader2, mine);
-        }
+        return false;
     }
+    const uint64_t second = LOAD(g->reader2);
+    if (!current(who, second) || ((second ^ mine) >> GS_STAMP_THREAD) == 0 || behind(who, second)) {
+        STORE(g->reader2, mine);
+        return false;
+    }
+    return all;
 }
 
-void gs_race_read(const gs_who *who, int lane, const gs_region *r, uint64_t offset, unsigned bytes) {
-    const uint64_t mine = who->stamp + ((uint64_t)lane << GS_STAMP_THREAD);
-    if (bytes < GS_GRANULE) {
-        read_granule(who, lane, r, offset, mine | ((1u << bytes) - 1) << (offset & 3));
-        return;
-    }
-    for (unsigned n = 0; n < bytes; n += GS_GRANULE) {
-        read_granule(who, lane, r, offset + n, mine | 15);
+void gs_race_read(const gs_who *who, uint32_t lanes, const uint64_t address[GS_LANES], const gs_region *r,
+                  unsigned bytes) {
+    uint64_t done = UINT64_MAX; /* the last granule, when all lanes of the warp may read it                       */
+    for (uint32_t left = lanes; left != 0; left &= left - 1) {
+        const int lane = __builtin_ctz(left);
+        const uint64_t mine = who->stamp + ((uint64_t)lane << GS_STAMP_THREAD), offset = address[lane] - r->base;
+        if (bytes == GS_GRANULE) {
+            if (offset != done && read_granule(who, lane, r, offset, mine | 15)) {
+                done = offset;
+            }
+        } else if (bytes < GS_GRANULE) {
+            read_granule(who, lane, r, offset, mine | ((1u << bytes) - 1) << (offset & 3));
+        } else {
+            for (unsigned n = 0; n < bytes; n += GS_GRANULE) {
+                read_granule(who, lane, r, offset + n, mine | 15);
+            }
+        }
     }
 }
 
@@ -305,15 +328,19 @@ static inline void write_granule(const gs_who *who, int lane, const gs_region *r
                                  bool same) {
     gs_granule *g = &r->granule[offset / GS_GRANULE];
     const uint64_t writer = LOAD(g->writer), reader = LOAD(g->reader), second = LOAD(g->reader2);
-    if (current(who, writer) && conflicts(who, lane, mine, writer)) {
+    if (current(who, writer) && !behind(who, writer) && conflicts(who, lane, mine, writer)) {
         if (same) {
             return; /* the first writer keeps its stamp                                                           */
         }
         say(who, lane, g, writer, true, true, r->base + offset);
-    } else if (current(who, reader) && conflicts(who, lane, mine, reader)) {
+    } else if (current(who, reader) && !behind(who, reader) && conflicts(who, lane, mine, reader)) {
         say(who, lane, g, reader, false, true, r->base + offset);
-    } else if (current(who, second) && conflicts(who, lane, mine, second)) {
+    } else if (current(who, second) && !behind(who, second) && conflicts(who, lane, mine, second)) {
         say(who, lane, g, second, false, true, r->base + offset);
+    }
+    /* Of atomic writes the first stays, for a plain write by who made a later one. */
+    if ((mine & writer & GS_STAMP_ATOMIC) != 0 && current(who, writer) && !behind(who, writer)) {
+        return;
     }
     STORE(g->writer, with_bytes(mine, writer));
     STORE(g->writer_code, who->code);

@@ -102,10 +102,10 @@ static outcome give_back(gs_warp *w, int split, uint32_t lanes) {
 /* A collective for which all living lanes are here already needs no waiting. */
 static outcome collective(gs_warp *w, int split, uint32_t lanes) {
     gs_schedule *s = w->schedule;
+    const bool all = s->n_splits == 1 && lanes == s->split[split].lanes;
     const int n = part_lanes(w, split, lanes);
     s->split[n].state = GS_AT_COLLECTIVE;
-    const bool ran = gs_collective_try(w, false);
-    return ran && s->n_splits == 1 ? GO_ON : SWITCH;
+    return gs_collective_try(w, false) && all && s->n_splits == 1 ? GO_ON : SWITCH;
 }
 
 static outcome control(gs_warp *w, int split, const gs_instr *i, uint32_t lanes) {
@@ -193,7 +193,7 @@ static void run_split(gs_warp *w, int split, int64_t budget, bool meet) {
         if (i->control == GS_PLAIN) {
             if (active != 0) {
                 i->run(w, i, active);
-                if (w->any_undefined != 0) {
+                if (w->any_undefined != 0 && i->run != gs_load && i->run != gs_atomic) {
                     gs_propagate_undefined(w, i, active);
                 }
             }
