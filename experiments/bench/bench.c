@@ -1,10 +1,13 @@
 /* bench [--quick] [--threads N] [ITEM...]   one JSON line per item, each measured in a process of its own
+ * --precision fp32|tf32|bf16: of cuda's products and convolutions; --eager: without CUDA graphs; --simulated: names and
+ * shapes of what ran, no times
  * bench --list                              the names
  * bench --one ITEM                          one item in this process (what a profiler wants)
  * bench --serve ITEM                        answers each line of stdin with the seconds of one repetition, by the clock
  * and of CPU: how peer.py takes turns; ends with stdin, and then prints the item's line */
 #include "bench.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,45 +15,55 @@
 #include <unistd.h>
 
 static const bench_item ITEMS[] = {
-    {"synth_64_c64_n8", bench_make_synthesis, 64, 64, 8},
-    {"synth_256_n1", bench_make_synthesis, 256, 512, 1},
-    {"synth_256_n8", bench_make_synthesis, 256, 512, 8},
-    {"synth_512_n1", bench_make_synthesis, 512, 512, 1},
-    {"synth_1024_n1", bench_make_synthesis, 1024, 512, 1},
-    {"invert_256_n1", bench_make_inversion, 256, 256, 0},
-    {"invert_512_n1", bench_make_inversion, 512, 512, 0},
-    {"invert_1024_n1", bench_make_inversion, 1024, 512, 0},
-    {"lpips_64_n1_fwd", bench_make_lpips, 64, 1, 0},
-    {"lpips_64_n1_fwdbwd", bench_make_lpips, 64, 1, 1},
-    {"lpips_64_n8_fwd", bench_make_lpips, 64, 8, 0},
-    {"lpips_64_n8_fwdbwd", bench_make_lpips, 64, 8, 1},
-    {"lpips_256_n1_fwd", bench_make_lpips, 256, 1, 0},
-    {"lpips_256_n1_fwdbwd", bench_make_lpips, 256, 1, 1},
-    {"lpips_512_n1_fwd", bench_make_lpips, 512, 1, 0},
-    {"lpips_512_n1_fwdbwd", bench_make_lpips, 512, 1, 1},
-    {"head_infer_64", bench_make_head_inference, 64, 700, 0},
-    {"head_infer_256", bench_make_head_inference, 256, 6080, 0},
-    {"head_train_64", bench_make_head_training, 64, 6080, 0},
-    {"head_train_4096", bench_make_head_training, 4096, 6080, 0},
-    {"deeplab_64_n4_infer", bench_make_deeplab, 64, 4, 0},
-    {"deeplab_64_n4_train", bench_make_deeplab, 64, 4, 1},
-    {"gan_32_n16", bench_make_gan, 32, 64, 16},
-    {"gan_64_n16", bench_make_gan, 64, 64, 16},
-    {"sgemm_1024", bench_make_gemm, 1024, 0, 0},
-    {"conv3x3_n1_c256_s64_fwd", bench_make_conv_forward, 64, 256, 1},
-    {"conv3x3_n1_c256_s64_data", bench_make_conv_data, 64, 256, 1},
-    {"conv3x3_n1_c256_s64_weights", bench_make_conv_weights, 64, 256, 1},
-    {"conv3x3_n1_c512_s32_fwd", bench_make_conv_forward, 32, 512, 1},
-    {"conv3x3_n1_c512_s32_data", bench_make_conv_data, 32, 512, 1},
-    {"conv3x3_n16_c64_s64_fwd", bench_make_conv_forward, 64, 64, 16},
-    {"conv3x3_n16_c64_s64_data", bench_make_conv_data, 64, 64, 16},
-    {"conv3x3_n16_c64_s64_weights", bench_make_conv_weights, 64, 64, 16},
+    {"synth_64_c64_n8", bench_make_synthesis, 64, 64, 8, false},
+    {"synth_256_n1", bench_make_synthesis, 256, 512, 1, false},
+    {"synth_256_n8", bench_make_synthesis, 256, 512, 8, false},
+    {"synth_512_n1", bench_make_synthesis, 512, 512, 1, false},
+    {"synth_1024_n1", bench_make_synthesis, 1024, 512, 1, false},
+    {"invert_256_n1", bench_make_inversion, 256, 256, 512, false},
+    {"invert_512_n1", bench_make_inversion, 512, 512, 512, false},
+    {"invert_1024_n1", bench_make_inversion, 1024, 512, 512, false},
+    {"lpips_64_n1_fwd", bench_make_lpips, 64, 1, 0, false},
+    {"lpips_64_n1_fwdbwd", bench_make_lpips, 64, 1, 1, false},
+    {"lpips_64_n8_fwd", bench_make_lpips, 64, 8, 0, false},
+    {"lpips_64_n8_fwdbwd", bench_make_lpips, 64, 8, 1, false},
+    {"lpips_256_n1_fwd", bench_make_lpips, 256, 1, 0, false},
+    {"lpips_256_n1_fwdbwd", bench_make_lpips, 256, 1, 1, false},
+    {"lpips_512_n1_fwd", bench_make_lpips, 512, 1, 0, false},
+    {"lpips_512_n1_fwdbwd", bench_make_lpips, 512, 1, 1, false},
+    {"head_infer_64", bench_make_head_inference, 64, 700, 0, false},
+    {"head_infer_256", bench_make_head_inference, 256, 6080, 0, false},
+    {"head_train_64", bench_make_head_training, 64, 6080, 0, false},
+    {"head_train_4096", bench_make_head_training, 4096, 6080, 0, false},
+    {"deeplab_64_n4_infer", bench_make_deeplab, 64, 4, 0, false},
+    {"deeplab_64_n4_train", bench_make_deeplab, 64, 4, 1, false},
+    {"gan_32_n16", bench_make_gan, 32, 64, 16, false},
+    {"gan_64_n16", bench_make_gan, 64, 64, 16, false},
+    {"sgemm_1024", bench_make_gemm, 1024, 0, 0, false},
+    {"conv3x3_n1_c256_s64_fwd", bench_make_conv_forward, 64, 256, 1, false},
+    {"conv3x3_n1_c256_s64_data", bench_make_conv_data, 64, 256, 1, false},
+    {"conv3x3_n1_c256_s64_weights", bench_make_conv_weights, 64, 256, 1, false},
+    {"conv3x3_n1_c512_s32_fwd", bench_make_conv_forward, 32, 512, 1, false},
+    {"conv3x3_n1_c512_s32_data", bench_make_conv_data, 32, 512, 1, false},
+    {"conv3x3_n16_c64_s64_fwd", bench_make_conv_forward, 64, 64, 16, false},
+    {"conv3x3_n16_c64_s64_data", bench_make_conv_data, 64, 64, 16, false},
+    {"conv3x3_n16_c64_s64_weights", bench_make_conv_weights, 64, 64, 16, false},
+    {"gan_256_n8", bench_make_gan, 256, 512, 8, true},
+    {"tiny_synth", bench_make_synthesis, 16, 8, 1, true},
+    {"tiny_invert", bench_make_inversion, 16, 16, 8, true},
+    {"tiny_lpips", bench_make_lpips, 16, 1, 1, true},
+    {"tiny_head_infer", bench_make_head_inference, 8, 700, 0, true},
+    {"tiny_deeplab", bench_make_deeplab, 16, 2, 1, true},
+    {"tiny_gan", bench_make_gan, 16, 8, 4, true},
 };
 enum { N_ITEMS = sizeof ITEMS / sizeof ITEMS[0], MAX_REPS = 2000 };
 
 typedef struct {
     bool quick, serve;
-    int threads; /* 0: all cores */
+    bool eager, simulated;  /* eager: without CUDA graphs                 */
+    int threads;            /* 0: all cores                               */
+    ho_precision precision; /* of products and convolutions on cuda       */
+    const char *precision_name;
 } settings;
 
 /* The most memory this process has held, in MiB. */
@@ -74,7 +87,17 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void print_line(const char *item, const bench_work *work, int reps, double *seconds, int threads) {
+/* What a simulator ran: its times mean nothing. */
+static void print_simulated(const settings *set, const char *item, const bench_work *work) {
+    printf("{\"item\": \"%s\", \"shape\": \"%s\", \"gflop\": %.5g, \"device\": \"%s\", \"graph\": %s, \"precision\": "
+           "\"%s\", \"simulated\": true}\n",
+           item, work->shape, 1e-9 * work->flop, ho_device_name(work->device), set->eager ? "false" : "true",
+           set->precision_name);
+    (void)fflush(stdout);
+}
+
+static void print_line(const settings *set, const char *item, const bench_work *work, int reps, double *seconds) {
+    const int threads = set->threads > 0 ? set->threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
     qsort(seconds, (size_t)reps, sizeof *seconds, by_value);
     const double median = 0.5 * (seconds[(reps - 1) / 2] + seconds[reps / 2]);
     const char *commit = getenv("BENCH_COMMIT");
@@ -85,6 +108,10 @@ static void print_line(const char *item, const bench_work *work, int reps, doubl
     if (work->images > 0.0) {
         printf("\"images_per_s\": %.4g, ", work->images / median);
     }
+#ifdef HO_TARGET_CUDA
+    printf("\"device_mb\": %.0f, \"graph\": %s, \"precision\": \"%s\", ",
+           1e-6 * (double)ho_device_peak_bytes(work->device), set->eager ? "false" : "true", set->precision_name);
+#endif
     printf("\"peak_rss_mb\": %.0f, \"threads\": %d, \"device\": \"%s\", \"commit\": \"%s\"}\n", peak_rss(), threads,
            ho_device_name(work->device), commit != NULL ? commit : "unknown");
     (void)fflush(stdout);
@@ -94,7 +121,13 @@ static void print_line(const char *item, const bench_work *work, int reps, doubl
 static ho_status once(bench_work *work, double *seconds, double *cpu) {
     const double start = bench_now(), cpu_start = bench_cpu();
     work->seconds = -1.0;
-    HO_TRY(work->run(work));
+    if (work->recordable) {
+        HO_TRY(ho_device_record_begin(work->device, &work->graph));
+        HO_TRY(ho_device_record_end(work->device, &work->graph, work->run(work)));
+    } else {
+        HO_TRY(work->run(work));
+    }
+    HO_TRY(ho_device_sync(work->device));
     const double wall = bench_now() - start;
     *seconds = work->seconds < 0.0 ? wall : work->seconds;
     *cpu = (bench_cpu() - cpu_start) * *seconds / wall;
@@ -144,14 +177,20 @@ static ho_status measure(const settings *set, const bench_item *item) {
     int reps = 0;
     double warm_up, cpu;
     HO_TRY(ho_device_open(set->threads, 0, &work.device));
+    HO_TRY(ho_device_set_precision(work.device, set->precision, true));
+    ho_device_use_graphs(work.device, !set->eager);
     HO_TRY(ho_context_create(work.device, &work.context));
     HO_TRY(ho_context_create(work.device, &work.lasting));
     HO_TRY(item->make(&work, item->a, item->b, item->c));
-    HO_TRY(once(&work, &warm_up, &cpu));
+    /* Three times: the second records, the third updates what was recorded. */
+    for (int i = 0; i < (work.recordable && !set->eager ? 3 : 1); ++i) {
+        HO_TRY(once(&work, &warm_up, &cpu));
+    }
     HO_TRY(set->serve ? serve(&work, seconds, &reps) : repeat(set, &work, seconds, &reps));
-    if (reps > 0) {
-        print_line(item->name, &work, reps, seconds,
-                   set->threads > 0 ? set->threads : (int)sysconf(_SC_NPROCESSORS_ONLN));
+    if (reps > 0 && set->simulated) {
+        print_simulated(set, item->name, &work);
+    } else if (reps > 0) {
+        print_line(set, item->name, &work, reps, seconds);
     }
     return HO_OK;
 }
@@ -185,8 +224,9 @@ static int measure_apart(const settings *set, const char *self, const char *name
     (void)snprintf(threads, sizeof threads, "%d", set->threads);
     const pid_t child = fork();
     if (child == 0) {
-        (void)execl(self, self, "--threads", threads, set->quick ? "--quick" : "--thorough", "--one", name,
-                    (char *)NULL);
+        (void)execl(self, self, "--threads", threads, "--precision", set->precision_name,
+                    set->quick ? "--quick" : "--thorough", set->eager ? "--eager" : "--graphs",
+                    set->simulated ? "--simulated" : "--measured", "--one", name, (char *)NULL);
         _exit(127);
     }
     if (child < 0 || waitpid(child, &status, 0) != child) {
@@ -200,7 +240,7 @@ static int measure_apart(const settings *set, const char *self, const char *name
 static int measure_all(const settings *set, const char *self, int n, char **names) {
     int worst = 0;
     for (int i = 0; i < N_ITEMS; ++i) {
-        bool wanted = n == 0;
+        bool wanted = n == 0 && !ITEMS[i].by_name;
         for (int k = 0; k < n; ++k) {
             wanted = wanted || strncmp(ITEMS[i].name, names[k], strlen(names[k])) == 0;
         }
@@ -210,28 +250,61 @@ static int measure_all(const settings *set, const char *self, int n, char **name
     return worst;
 }
 
+/* Takes the option argv[*i] and its value; false: not one of these. */
+static bool take_option(settings *set, int argc, char **argv, int *i) {
+    static const struct {
+        const char *name;
+        size_t at;
+        bool value;
+    } FLAGS[] = {
+        {"--quick", offsetof(settings, quick), true},         {"--thorough", offsetof(settings, quick), false},
+        {"--eager", offsetof(settings, eager), true},         {"--graphs", offsetof(settings, eager), false},
+        {"--simulated", offsetof(settings, simulated), true}, {"--measured", offsetof(settings, simulated), false}};
+    static const char *const PRECISIONS[] = {"fp32", "tf32", "bf16"};
+    for (size_t k = 0; k < sizeof FLAGS / sizeof FLAGS[0]; ++k) {
+        if (strcmp(argv[*i], FLAGS[k].name) == 0) {
+            *(bool *)((char *)set + FLAGS[k].at) = FLAGS[k].value;
+            return true;
+        }
+    }
+    if (*i + 1 < argc && strcmp(argv[*i], "--threads") == 0) {
+        set->threads = (int)strtol(argv[++*i], NULL, 10);
+        return true;
+    }
+    for (int k = 0; *i + 1 < argc && strcmp(argv[*i], "--precision") == 0 && k < 3; ++k) {
+        if (strcmp(argv[*i + 1], PRECISIONS[k]) == 0) {
+            set->precision = (ho_precision)k;
+            set->precision_name = PRECISIONS[k];
+            ++*i;
+            return true;
+        }
+    }
+    return false;
+}
+
 int main(int argc, char **argv) {
-    settings set = {0};
+    settings set = {.precision = HO_PRECISION_TF32, .precision_name = "tf32"};
     for (int i = 1; i < argc; ++i) {
-        if (strcmp(argv[i], "--quick") == 0 || strcmp(argv[i], "--thorough") == 0) {
-            set.quick = argv[i][2] == 'q';
-        } else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) {
-            set.threads = (int)strtol(argv[++i], NULL, 10);
-        } else if (strcmp(argv[i], "--list") == 0) {
+        if (take_option(&set, argc, argv, &i)) {
+            continue;
+        }
+        if (strcmp(argv[i], "--list") == 0) {
             for (int k = 0; k < N_ITEMS; ++k) {
                 puts(ITEMS[k].name);
             }
             return 0;
-        } else if ((strcmp(argv[i], "--one") == 0 || strcmp(argv[i], "--serve") == 0) && i + 1 < argc) {
+        }
+        if ((strcmp(argv[i], "--one") == 0 || strcmp(argv[i], "--serve") == 0) && i + 1 < argc) {
             set.serve = argv[i][2] == 's';
             return measure_by_name(&set, argv[i + 1]);
-        } else if (argv[i][0] == '-') {
-            (void)fprintf(stderr,
-                          "usage: bench [--quick] [--threads N] [ITEM... | --list | --one ITEM | --serve ITEM]\n");
-            return 2;
-        } else {
-            return measure_all(&set, "/proc/self/exe", argc - i, argv + i);
         }
+        if (argv[i][0] == '-') {
+            (void)fprintf(stderr,
+                          "usage: bench [--quick] [--threads N] [--precision fp32|tf32|bf16] [--eager] [--simulated] "
+                          "[ITEM... | --list | --one ITEM | --serve ITEM]\n");
+            return 2;
+        }
+        return measure_all(&set, "/proc/self/exe", argc - i, argv + i);
     }
     return measure_all(&set, "/proc/self/exe", 0, NULL);
 }

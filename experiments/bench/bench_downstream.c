@@ -39,8 +39,7 @@ static ho_status run_training(bench_work *work) {
     const ho_status status = learn(work, s);
     ho_context_record(work->context, false);
     HO_TRY(status);
-    HO_TRY(ho_adam_step(s->adam, &ADAM, 1.0));
-    return ho_device_sync(work->device);
+    return ho_adam_step(s->adam, &ADAM, 1.0);
 }
 
 /* FLOPs of one image's convolutions, direct; those of the stem apart, as nobody wants the gradient of the image. Maps
@@ -89,6 +88,7 @@ ho_status bench_make_deeplab(bench_work *work, int64_t size, int64_t N, int64_t 
     const double forward = flop_forward(size, &stem);
     work->state = &s;
     work->run = training != 0 ? run_training : run_inference;
+    work->recordable = training != 0;
     work->images = (double)N;
     work->flop = (double)N * (training != 0 ? 3.0 * forward - stem : forward);
     (void)snprintf(work->shape, sizeof work->shape,

@@ -16,8 +16,7 @@ static ho_status run_synthesis(bench_work *work) {
     const synthesis *s = work->state;
     ho_tensor *image = NULL;
     ho_context_reset(work->context);
-    HO_TRY(ho_generator_synthesize(work->context, s->generator, s->w_plus, NULL, NULL, &image));
-    return ho_device_sync(work->device);
+    return ho_generator_synthesize(work->context, s->generator, s->w_plus, NULL, NULL, &image);
 }
 
 ho_status bench_make_synthesis(bench_work *work, int64_t size, int64_t channel_max, int64_t N) {
@@ -26,9 +25,10 @@ ho_status bench_make_synthesis(bench_work *work, int64_t size, int64_t channel_m
     HO_TRY(ho_generator_create(work->device, &shape, 1, &s.generator));
     ho_params_set_trainable(ho_generator_params(s.generator), false);
     HO_TRY(ho_params_hold(ho_generator_params(s.generator), true));
-    HO_TRY(bench_normal(work, HO_SHAPE(N, ho_stylegan2_n_ws(&shape), 512), 1, &s.w_plus));
+    HO_TRY(bench_normal(work, HO_SHAPE(N, ho_stylegan2_n_ws(&shape), shape.w_dim), 1, &s.w_plus));
     work->state = &s;
     work->run = run_synthesis;
+    work->recordable = true;
     work->images = (double)N;
     work->flop = (double)N * bench_flop_synthesis(&shape);
     (void)snprintf(work->shape, sizeof work->shape, "N%lld %lldx%lld base 32768 max %lld, constant noise", (long long)N,
@@ -71,14 +71,12 @@ static ho_status run_inversion(bench_work *work) {
     const ho_status status = differentiate(work, s);
     ho_context_record(work->context, false);
     HO_TRY(status);
-    HO_TRY(ho_adam_step(s->adam, &ADAM, 1.0));
-    return ho_device_sync(work->device);
+    return ho_adam_step(s->adam, &ADAM, 1.0);
 }
 
-ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t loss_size, int64_t unused_c) {
-    (void)unused_c;
+ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t loss_size, int64_t channel_max) {
     static inversion s;
-    const ho_stylegan2_shape shape = bench_stylegan2(size, 512);
+    const ho_stylegan2_shape shape = bench_stylegan2(size, channel_max);
     const int64_t L = ho_stylegan2_n_ws(&shape);
     HO_TRY(ho_generator_create(work->device, &shape, 1, &s.generator));
     ho_params_set_trainable(ho_generator_params(s.generator), false);
@@ -88,11 +86,13 @@ ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t loss_size
     HO_TRY(bench_normal(work, HO_SHAPE(1, loss_size, loss_size, 3), 1, &s.target));
     HO_TRY(ho_perceptual_features(work->lasting, s.net, s.target, &s.taps));
     HO_TRY(ho_params_create(work->device, &s.params));
-    HO_TRY(ho_params_add(s.params, HO_PARAM, HO_INIT_NORMAL(1.0), HO_FILE_SAME, HO_SHAPE(1, L, 512), &s.w, "w_plus"));
+    HO_TRY(ho_params_add(s.params, HO_PARAM, HO_INIT_NORMAL(1.0), HO_FILE_SAME, HO_SHAPE(1, L, shape.w_dim), &s.w,
+                         "w_plus"));
     HO_TRY(ho_params_commit(s.params, 1));
     HO_TRY(ho_adam_create(s.params, &s.adam));
     work->state = &s;
     work->run = run_inversion;
+    work->recordable = true;
     work->flop = 2.0 * (bench_flop_synthesis(&shape) + bench_flop_vgg16(loss_size, loss_size));
     (void)snprintf(work->shape, sizeof work->shape, "N1 generator %lldx%lld, loss %lldx%lld, target features kept",
                    (long long)size, (long long)size, (long long)loss_size, (long long)loss_size);

@@ -12,9 +12,8 @@ typedef struct {
 static ho_status run_gemm(bench_work *work) {
     const kernel *s = work->state;
     const int64_t n = s->size;
-    HO_TRY(ho_gemm(work->device, false, false, n, n, n, HO_R(1.0), s->a->data, n, s->b->data, n, HO_R(0.0), s->c->data,
-                   n));
-    return ho_device_sync(work->device);
+    return ho_gemm(work->device, false, false, n, n, n, HO_R(1.0), s->a->data, n, s->b->data, n, HO_R(0.0), s->c->data,
+                   n);
 }
 
 ho_status bench_make_gemm(bench_work *work, int64_t size, int64_t unused_b, int64_t unused_c) {
@@ -34,18 +33,15 @@ ho_status bench_make_gemm(bench_work *work, int64_t size, int64_t unused_b, int6
 
 static ho_status run_forward(bench_work *work) {
     const kernel *s = work->state;
-    HO_TRY(ho_conv_forward(work->device, &s->shape, s->a->data, s->b->data, s->c->data));
-    return ho_device_sync(work->device);
+    return ho_conv_forward(work->device, &s->shape, s->a->data, s->b->data, s->c->data);
 }
 static ho_status run_data(bench_work *work) {
     const kernel *s = work->state;
-    HO_TRY(ho_conv_backward_data(work->device, &s->shape, s->c->data, s->b->data, s->a->data));
-    return ho_device_sync(work->device);
+    return ho_conv_backward_data(work->device, &s->shape, s->c->data, s->b->data, s->a->data);
 }
 static ho_status run_weights(bench_work *work) {
     const kernel *s = work->state;
-    HO_TRY(ho_conv_backward_weights(work->device, &s->shape, s->a->data, s->c->data, s->b->data));
-    return ho_device_sync(work->device);
+    return ho_conv_backward_weights(work->device, &s->shape, s->a->data, s->c->data, s->b->data);
 }
 
 static ho_status make_conv(bench_work *work, int64_t size, int64_t channels, int64_t N, const char *what) {

@@ -25,8 +25,7 @@ static ho_status run_lpips(bench_work *work) {
     ho_context_record(work->context, s->backward);
     const ho_status status = compare(work, s);
     ho_context_record(work->context, false);
-    HO_TRY(status);
-    return ho_device_sync(work->device);
+    return status;
 }
 
 ho_status bench_make_lpips(bench_work *work, int64_t size, int64_t N, int64_t backward) {
@@ -38,6 +37,7 @@ ho_status bench_make_lpips(bench_work *work, int64_t size, int64_t N, int64_t ba
     s.a->needs_grad = s.backward;
     work->state = &s;
     work->run = run_lpips;
+    work->recordable = true;
     work->flop = (double)N * (s.backward ? 3.0 : 2.0) * bench_flop_vgg16(size, size);
     (void)snprintf(work->shape, sizeof work->shape, "N%lld %lldx%lld VGG16, features of both images%s", (long long)N,
                    (long long)size, (long long)size, s.backward ? ", gradient of one" : "");

@@ -29,6 +29,9 @@ ho_status bench_normal(bench_work *work, int rank, const int64_t *dim, uint64_t 
 }
 
 ho_stylegan2_shape bench_stylegan2(int64_t size, int64_t channel_max) {
+    if (size <= 16) {
+        return (ho_stylegan2_shape){size, size, 16, 16, 128, channel_max, 2};
+    }
     return (ho_stylegan2_shape){size, size, 512, 512, 32768, channel_max, 8};
 }
 

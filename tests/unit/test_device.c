@@ -1,4 +1,4 @@
-/* The cpu device: memory, matrix products and convolutions against double-precision loops. */
+/* A device: memory, matrix products and convolutions against double-precision loops. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,6 +33,34 @@ static float *random_floats(int64_t n, const char *stream) {
     return values;
 }
 
+/* ---- device memory, until forget() ------------------------------------------------------------------------------- */
+
+static float *held[32];
+static int n_held;
+
+static float *room_for(int64_t n) {
+    void *memory = NULL;
+    assert_true(n_held < (int)(sizeof held / sizeof held[0]));
+    assert_int_equal(ho_device_alloc(device, (size_t)n * sizeof(float), &memory), HO_OK);
+    return held[n_held++] = memory;
+}
+
+static float *on_device(const float *host, int64_t n) {
+    float *memory = room_for(n);
+    assert_int_equal(ho_device_upload(device, memory, host, (size_t)n * sizeof *host), HO_OK);
+    return memory;
+}
+
+static void fetch(float *host, const float *from, int64_t n) {
+    assert_int_equal(ho_device_download(device, host, from, (size_t)n * sizeof *host), HO_OK);
+}
+
+static void forget(void) {
+    while (n_held > 0) {
+        ho_device_free(device, held[--n_held]);
+    }
+}
+
 /* got differs from want by at most tolerance times the largest |want|; NaN fails. */
 static void assert_close(const float *got, const double *want, int64_t n, double tolerance) {
     double scale = 0.0;
@@ -64,8 +92,12 @@ static void gemm_case(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t 
             c[i] = NAN; /* must not be read */
         }
     }
-    assert_int_equal(
-        ho_gemm(device, trans_a, trans_b, m, n, k, 0.5F, a, trans_a ? m : k, b, trans_b ? k : n, beta, c, n), HO_OK);
+    float *result = on_device(c, m * n);
+    assert_int_equal(ho_gemm(device, trans_a, trans_b, m, n, k, 0.5F, on_device(a, m * k), trans_a ? m : k,
+                             on_device(b, k * n), trans_b ? k : n, beta, result, n),
+                     HO_OK);
+    fetch(c, result, m * n);
+    forget();
     assert_close(c, want, m * n, 1e-6 * sqrt((double)k));
     free(a);
     free(b);
@@ -119,13 +151,19 @@ static void conv_case(ho_conv_shape s) {
     conv_truth(&s, x, w, g, y, g_x, g_w);
     const int64_t most = n_x > n_y ? n_x : n_y;
     float *got = malloc((size_t)(most > n_w ? most : n_w) * sizeof *got);
+    float *dx = on_device(x, n_x), *dw = on_device(w, n_w), *dg = on_device(g, n_y);
+    float *result = room_for(most > n_w ? most : n_w);
     /* Winograd's transforms cost about two digits: its budget is 1e-5 of the largest value, direct sums need 2e-6. */
-    assert_int_equal(ho_conv_forward(device, &s, x, w, got), HO_OK);
+    assert_int_equal(ho_conv_forward(device, &s, dx, dw, result), HO_OK);
+    fetch(got, result, n_y);
     assert_close(got, y, n_y, 1e-5);
-    assert_int_equal(ho_conv_backward_data(device, &s, g, w, got), HO_OK);
+    assert_int_equal(ho_conv_backward_data(device, &s, dg, dw, result), HO_OK);
+    fetch(got, result, n_x);
     assert_close(got, g_x, n_x, 1e-5);
-    assert_int_equal(ho_conv_backward_weights(device, &s, x, g, got), HO_OK);
+    assert_int_equal(ho_conv_backward_weights(device, &s, dx, dg, result), HO_OK);
+    fetch(got, result, n_w);
     assert_close(got, g_w, n_w, 1e-5);
+    forget();
     free(x);
     free(w);
     free(g);
@@ -162,12 +200,16 @@ static void test_conv(void **state) {
         {3, 6, 11, 5, 7, 3, 1, 5, 4, 0},
         {40, 12, 12, 48, 48, 3, 1, 6, 6, 0},
     };
+#ifndef HO_TARGET_CUDA
     assert_true(ho_conv_takes_swapped(device));
+#endif
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
         ho_conv_shape s = shapes[i];
         conv_case(s);
-        s.swapped = 1;
-        conv_case(s);
+        if (ho_conv_takes_swapped(device)) {
+            s.swapped = 1;
+            conv_case(s);
+        }
     }
 }
 
@@ -177,8 +219,13 @@ static void test_conv_repeats_bit_for_bit(void **state) {
     const int64_t n = 2 * 16 * 16 * 32, n_w = 32 * 9 * 32;
     float *x = random_floats(n, "x"), *w = random_floats(n_w, "w"), *one = malloc((size_t)n * 4),
           *two = malloc((size_t)n * 4);
-    assert_int_equal(ho_conv_forward(device, &s, x, w, one), HO_OK);
-    assert_int_equal(ho_conv_forward(device, &s, x, w, two), HO_OK);
+    const float *dx = on_device(x, n), *dw = on_device(w, n_w);
+    float *y[2] = {room_for(n), room_for(n)};
+    assert_int_equal(ho_conv_forward(device, &s, dx, dw, y[0]), HO_OK);
+    assert_int_equal(ho_conv_forward(device, &s, dx, dw, y[1]), HO_OK);
+    fetch(one, y[0], n);
+    fetch(two, y[1], n);
+    forget();
     assert_memory_equal(one, two, (size_t)n * 4);
     free(x);
     free(w);
@@ -264,6 +311,9 @@ static void fused_case(ho_fused_shape s) {
 
 static void test_fused(void **state) {
     (void)state;
+#ifdef HO_TARGET_CUDA
+    skip(); /* tests/gpusim/tests/test_fused_conv.c has its shapes and precisions */
+#endif
     /* One panel of outputs and several, the last one narrower; tiles cut by the border and not. */
     static const ho_fused_shape shapes[] = {
         {2, 18, 22, 32, 48, 0}, {3, 15, 18, 48, 32, 0}, {2, 16, 16, 32, 112, 0}, {2, 16, 17, 64, 96, 0}};
