@@ -1,6 +1,7 @@
 # `make ptxas` writes what the compiler says of every kernel and architecture to experiments/ptxas/; tests/cli/test_ptxas.sh
 # compares each build with it. `make clang-cuda` has clang 19 read the kernels: a second front end, with its analyzer.
-PTXAS_LOGS := $(patsubst %,$(BUILD)/cuda/%.o,$(KERNELS))
+PTXAS_CU   := $(wildcard kernels/*.cu kernels/cuda/*.cu)
+PTXAS_LOGS := $(patsubst %,$(BUILD)/cuda/%.o,$(PTXAS_CU))
 SASS_TOOLS := $(BUILD)/sass-tools/nvidia/cu13/bin
 SASS_PYPI  := nvidia-cuda-cuobjdump==13.4.92 nvidia-cuda-nvdisasm==13.4.92
 
@@ -21,8 +22,8 @@ CLANG_CUDA  = clang++-19 -x cuda --cuda-path=$(CUDA_HOME) --cuda-gpu-arch=sm_80 
 clang-cuda:
 	@command -v clang++-19 >/dev/null || $(MAKE) --no-print-directory deps DEPS=clang-19
 	@mkdir -p $(BUILD)/clang-shim && : >$(BUILD)/clang-shim/texture_fetch_functions.h
-	@for k in $(KERNELS); do \
+	@for k in $(PTXAS_CU); do \
 	    $(CLANG_CUDA) -O2 --cuda-device-only -S -o /dev/null $$k && \
 	    $(CLANG_CUDA) --analyze --analyzer-output text -Xanalyzer -analyzer-werror --cuda-device-only $$k -o /dev/null && \
 	    $(CLANG_CUDA) --analyze --analyzer-output text -Xanalyzer -analyzer-werror --cuda-host-only $$k -o /dev/null || exit 1; \
-	done; echo "clang 19: $(words $(KERNELS)) kernel files, no warning"
+	done; echo "clang 19: $(words $(PTXAS_CU)) kernel files, no warning"

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -116,6 +117,37 @@ def number(text, expression):
     return int(eval(expression.replace("/", "//")))  # digits and operators only, see the line above
 
 
+# Dynamic shared memory of the kernels that HO_LAUNCH_SHARED launches, as C++ of their source file over their template
+# arguments; nvcc computes it.
+DYNAMIC = [(r"fused_forward<(\w+), (\d+), (\d+)>", "ho_tile_bytes<{0}, ho_tile<HO_PLAIN, {1}, {2}>>()"),
+           (r"fused_input_gradient<(\w+), (\d+), (\d+), (\d+)>", "ho_tile_bytes<{0}, ho_tile<{1}, {2}, {3}>>()"),
+           (r"fused_up_forward<(\w+)>", "(ho_tile_bytes<{0}, ho_tile<HO_SPREAD, MF, NF>>() > T_BYTES "
+            "? ho_tile_bytes<{0}, ho_tile<HO_SPREAD, MF, NF>>() : (int)T_BYTES)"),
+           (r"fused_weights<(\w+), (\d+)>", "weights_tile<{0}, {1}>::BYTES")]
+
+
+def dynamic_shared(source, text, kernels):
+    """{kernel: bytes} of those that are launched with HO_LAUNCH_SHARED."""
+    found = {}
+    for kernel in kernels:
+        if re.search(rf"HO_LAUNCH_SHARED\(\(?{re.escape(kernel.split('<')[0])}\b", text):
+            found[kernel] = next((e.format(*m.groups()) for p, e in DYNAMIC if (m := re.fullmatch(p, kernel))), None)
+            if found[kernel] is None:
+                raise SystemExit(f"{source} {kernel}: ptxas.py's table DYNAMIC has to say how much shared memory its launch adds")
+    if not found:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        probe = Path(folder) / "probe.cu"
+        probe.write_text(f'#include "{source}"\n' + "".join(f"__device__ int ho_probe_{i} = {e};\n" for i, e in enumerate(found.values())))
+        done = subprocess.run(["nvcc", "-std=c++17", "-arch=compute_80", "-ptx", "-Xcicc", "-O0", "-Iinclude", "-Ikernels",
+                               f"-I{source.parent}", "-I.", str(probe), "-o", f"{folder}/probe.ptx"], cwd=ROOT, text=True,
+                              capture_output=True)
+        if done.returncode != 0:
+            raise SystemExit(f"{source}: ptxas.py's table DYNAMIC does not fit the source: {done.stderr}")
+        values = dict(re.findall(r"ho_probe_(\d+) = (\d+);", (Path(folder) / "probe.ptx").read_text()))
+    return {kernel: int(values[str(i)]) for i, kernel in enumerate(found)}
+
+
 def widths(text, kernel):
     """Block widths and dynamic shared memory with which a kernel is launched."""
     base = kernel.split("<")[0]
@@ -182,10 +214,12 @@ def collect(build, sass_dir=None):
             raise SystemExit(f"{log} is missing: make cuda")
         found, text = read_log(log, name), source_text(source)
         plain = demangled(list(found))
+        extra = dynamic_shared(name, source.read_text(), plain.values())
         counts = sass(sass_dir, [str(log)[: -len(".ptxas")]]) if sass_dir else {}
         for mangled, archs in found.items():
             kernel = plain[mangled]
             block, dynamic = widths(text, kernel)
+            dynamic = extra.get(kernel, dynamic)
             if not block:
                 wrong.append(f"{name} {kernel}: no launch with a block width that can be read from the source")
             for arch, facts in archs.items():
@@ -228,7 +262,8 @@ def markdown(document):
     table, archs = document["kernels"], sorted(LIMITS)
     lines = [f"Written by `make ptxas` from nvcc {document['nvcc']}; each cell is sm_{' / '.join(map(str, archs))}. "
              "Occupancy at the largest block that the kernel is launched with, in percent of the resident warps; "
-             "registers, bytes of stack, static shared and constant memory; SASS instructions. No kernel spills.", "",
+             "registers, bytes of stack, static shared and constant memory; SASS instructions; "
+             "behind the name what the launch adds of shared memory. No kernel spills.", "",
              "| kernel | block | registers | occupancy | stack | shared | constant | instructions |",
              "|---|---|---|---|---|---|---|---|"]
     lowest = []
@@ -240,6 +275,8 @@ def markdown(document):
             return values[0] if len(set(values)) == 1 else " / ".join(values)
         shares = [f"{100 * sm[str(a)]['occupancy'][width]:.0f}" for a in archs]
         block = width if len(entry["widths"]) == 1 else f"{entry['widths'][0]} - {width}"
+        if entry["dynamic_shared"]:
+            key += f" (+ {entry['dynamic_shared']} shared)"
         lines.append(f"| {key} | {block} | {cell('registers')} | {shares[0] if len(set(shares)) == 1 else ' / '.join(shares)} | "
                      f"{cell('stack')} | {cell('shared')} | {cell('constant')} | {cell('instructions')} |")
         lowest += [(sm[str(a)]["occupancy"][width], a, key) for a in archs]
@@ -273,7 +310,8 @@ def main():
         print(line)
     if args.record and not wrong:
         document = {"nvcc": version, "kernels": table}
-        args.table.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+        lines = ",\n".join(f"  {json.dumps(k)}: {json.dumps(e, sort_keys=True)}" for k, e in sorted(table.items()))
+        args.table.write_text(f'{{"nvcc": "{version}", "kernels": {{\n{lines}\n}}}}\n')
         (args.table.parent / "table.md").write_text(markdown(document))
         print(f"{len(table)} kernels, {len(LIMITS)} architectures: {args.table} and table.md written")
     return 1 if wrong else 0
