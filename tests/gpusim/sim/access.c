@@ -222,12 +222,16 @@ uint32_t gs_check_access(gs_warp *w, const gs_instr *i, gs_space space, const ui
     }
     if (space == GS_SHARED || space == GS_LOCAL) {
         *region = space == GS_SHARED ? w->block->shared : gs_local_region(w, 0);
+        region->low = low;
+        region->high = high;
         const bool inside = high <= region->size && region->size - high >= bytes;
         return inside ? lanes
                       : outside_window(w, i, space == GS_SHARED ? "shared" : "local", address, lanes, bytes,
                                        region->size, write);
     }
     *region = gs_heap;
+    region->low = low;
+    region->high = high;
     const gs_allocation *a = (const gs_allocation *)(uintptr_t)w->schedule->last_hit[i->index & 63];
     if (a != NULL && a->live && low >= a->begin && high - a->begin < a->bytes &&
         a->bytes - (high - a->begin) >= bytes) {

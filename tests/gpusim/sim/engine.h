@@ -32,6 +32,7 @@ typedef struct {
     uint8_t *data;             /* as the simulator sees it                                                        */
     gs_granule *granule;       /* NULL: a thread's own memory                                                     */
     _Atomic uint64_t *defined; /* a bit a byte                                                                    */
+    uint64_t low, high;        /* gs_check_access: lowest and highest address of the lanes                         */
 } gs_region;
 
 /* The bits of `bytes` (1..64, not over a word's end) at the offset. */
@@ -240,12 +241,6 @@ void gs_memory_prepare(gs_module *module);
 void gs_atomic_prepare(gs_instr *i);
 void gs_cp_async_prepare(gs_instr *i);
 
-typedef struct {
-    uint64_t address[GS_LANES];
-    uint32_t lanes; /* those that passed the checks                                                                */
-    unsigned bytes; /* of a lane                                                                                  */
-    gs_region region;
-} gs_access;
 /* Addresses of an operand. Reports undefined ones. */
 void gs_addresses(gs_warp *w, const gs_instr *i, const gs_operand *o, uint32_t lanes, uint64_t address[GS_LANES]);
 /* The lanes whose access (n * size bytes) is inside its allocation and aligned; the others are reported. region is

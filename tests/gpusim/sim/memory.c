@@ -97,12 +97,21 @@ static bool consecutive(const uint64_t address[GS_LANES], uint32_t lanes, unsign
     return lanes == UINT32_MAX && other == 0;
 }
 
+typedef uint32_t __attribute__((may_alias)) word;
+
 static void load_words(gs_warp *w, const gs_region *r, const uint64_t address[GS_LANES], uint32_t lanes,
                        const gs_operand *o, uint64_t plus) {
     uint32_t *to = gs_u32(w, o);
+    const uint8_t *from = r->data + plus;
+    if (lanes == UINT32_MAX) {
+        for (int l = 0; l < GS_LANES; l++) {
+            to[l] = *(const word *)(const void *)(from + address[l]);
+        }
+        return;
+    }
     for (uint32_t left = lanes; left != 0; left &= left - 1) {
         const int l = __builtin_ctz(left);
-        memcpy(&to[l], r->data + address[l] + plus, 4);
+        to[l] = *(const word *)(const void *)(from + address[l]);
     }
 }
 
@@ -115,6 +124,8 @@ static uint32_t undefined_lanes(const gs_region *r, const uint64_t address[GS_LA
     }
     return undefined;
 }
+
+enum { NEAR = 1024 };
 
 static void load_lanes(gs_warp *w, const gs_instr *i, const gs_region *r, const uint64_t address[GS_LANES],
                        uint32_t lanes) {
@@ -129,10 +140,13 @@ static void load_lanes(gs_warp *w, const gs_instr *i, const gs_region *r, const 
         mark(w, i, e.element, lanes, 0, 0);
         return;
     }
+    /* When the lanes are near each other all bytes between them are looked at, at once. */
+    const uint64_t extent = r->high - r->low + e.size * (unsigned)e.n;
+    const bool defined = extent <= NEAR && gs_defined_all(r->defined, r->low - r->base, extent);
     for (int k = 0; k < e.n; k++) {
         const gs_operand *o = &e.element[k];
         const uint64_t plus = (uint64_t)k * e.size - r->base;
-        const uint32_t undefined = undefined_lanes(r, address, lanes, plus, e.size);
+        const uint32_t undefined = defined ? 0 : undefined_lanes(r, address, lanes, plus, e.size);
         if (e.size == 4 && o->kind == GS_REG && o->size == 4) {
             load_words(w, r, address, lanes, o, plus);
         } else {
@@ -193,7 +207,8 @@ static void load_space(gs_warp *w, const gs_instr *i, gs_space space, const uint
     }
     if (space == GS_LOCAL) {
         for (uint32_t left = good; left != 0; left &= left - 1) {
-            const gs_region own = gs_local_region(w, __builtin_ctz(left));
+            gs_region own = gs_local_region(w, __builtin_ctz(left));
+            own.low = own.high = address[__builtin_ctz(left)];
             load_lanes(w, i, &own, address, left & -left);
         }
     } else if (good != 0) {

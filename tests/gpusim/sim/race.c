@@ -275,8 +275,9 @@ static void say_read_only(const gs_who *who, int lane, uint64_t address) {
               (unsigned long long)(address - a->begin));
 }
 
-/* True: what holds for this lane holds for every lane of the warp. */
-static inline bool read_granule(const gs_who *who, int lane, const gs_region *r, uint64_t offset, uint64_t mine) {
+/* True as in read_lane. */
+static inline __attribute__((always_inline)) bool read_granule(const gs_who *who, int lane, const gs_region *r,
+                                                               uint64_t offset, uint64_t mine) {
     gs_granule *g = &r->granule[offset / GS_GRANULE];
     const uint64_t writer = LOAD(g->writer), reader = LOAD(g->reader);
     bool all = true;
@@ -304,22 +305,36 @@ static inline bool read_granule(const gs_who *who, int lane, const gs_region *r,
     return all;
 }
 
+/* All granules of a lane's access; true: what holds for this lane holds for every lane of the warp. */
+static inline bool read_lane(const gs_who *who, int lane, const gs_region *r, uint64_t offset, unsigned bytes) {
+    const uint64_t mine = who->stamp + ((uint64_t)lane << GS_STAMP_THREAD);
+    if (bytes == GS_GRANULE) {
+        return read_granule(who, lane, r, offset, mine | 15);
+    }
+    if (bytes < GS_GRANULE) {
+        read_granule(who, lane, r, offset, mine | ((1u << bytes) - 1) << (offset & 3));
+        return false;
+    }
+    bool all = true;
+    for (unsigned n = 0; n < bytes; n += GS_GRANULE) {
+        all &= read_granule(who, lane, r, offset + n, mine | 15);
+    }
+    return all;
+}
+
 void gs_race_read(const gs_who *who, uint32_t lanes, const uint64_t address[GS_LANES], const gs_region *r,
                   unsigned bytes) {
-    uint64_t done = UINT64_MAX; /* the last granule, when all lanes of the warp may read it                       */
+    enum { N_DONE = 32 };
+    uint64_t done[N_DONE]; /* offsets that all lanes of the warp may read: lanes often share them                   */
+    for (int n = 0; n < N_DONE; n++) {
+        done[n] = UINT64_MAX;
+    }
     for (uint32_t left = lanes; left != 0; left &= left - 1) {
         const int lane = __builtin_ctz(left);
-        const uint64_t mine = who->stamp + ((uint64_t)lane << GS_STAMP_THREAD), offset = address[lane] - r->base;
-        if (bytes == GS_GRANULE) {
-            if (offset != done && read_granule(who, lane, r, offset, mine | 15)) {
-                done = offset;
-            }
-        } else if (bytes < GS_GRANULE) {
-            read_granule(who, lane, r, offset, mine | ((1u << bytes) - 1) << (offset & 3));
-        } else {
-            for (unsigned n = 0; n < bytes; n += GS_GRANULE) {
-                read_granule(who, lane, r, offset + n, mine | 15);
-            }
+        const uint64_t offset = address[lane] - r->base;
+        uint64_t *mark = &done[offset / GS_GRANULE % N_DONE];
+        if (*mark != offset && read_lane(who, lane, r, offset, bytes)) {
+            *mark = offset;
         }
     }
 }

@@ -7,8 +7,9 @@
 #include <unistd.h>
 
 static const char *const check_name[GS_N_CHECKS] = {
-    "out-of-bounds", "misaligned", "use-after-free", "uninitialised", "race",      "divergent-barrier",
-    "stuck-barrier", "bad-lane",   "async-copy",     "bad-launch",    "read-only", "device-trap"};
+    "out-of-bounds",     "misaligned",    "use-after-free", "uninitialised", "race",
+    "divergent-barrier", "stuck-barrier", "bad-lane",       "async-copy",    "bad-launch",
+    "read-only",         "device-trap",   "bad-call",       "leak"};
 
 typedef struct {
     gs_check check;
