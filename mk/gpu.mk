@@ -31,3 +31,22 @@ $(BUILD)/gpu/kernels-cuda: $(kernel_bench_src:%.c=$(BUILD)/gpu/%.cuda.o) $(BUILD
 	$(Q)$(CUDA_LINK) $^ $(CUDA_LIBS)
 $(BUILD)/gpu/steps-cuda: $(step_bench_src:%.c=$(BUILD)/gpu/%.cuda.o) $(BUILD)/cuda/libhandsoff.a
 	$(Q)$(CUDA_LINK) $^ $(CUDA_LIBS)
+
+# Which programs a target needs is asked of its script, so that the list is in one place.
+gpu_env       = BUILD=$(BUILD) GPU=$(GPU) QUICK=$(QUICK) SIM_LIB=$(abspath $(BUILD)/gpusim/lib) CUDA_HOME=$(CUDA_HOME)
+gpu_simulator = $(if $(filter sim,$(GPU)),gpusim)
+optable_cuda  = $(if $(wildcard tests/optable),$(BUILD)/tests/optable-cuda)
+
+.PHONY: test-gpu bench-gpu test-gpu-binaries bench-gpu-binaries
+test-gpu:
+	@$(gpu_env) experiments/gpu/test_gpu.sh --ask
+	@$(MAKE) --no-print-directory -j$$(nproc) test-gpu-binaries PROGRAMS="$$($(gpu_env) experiments/gpu/test_gpu.sh --programs)"
+	@$(gpu_env) experiments/gpu/test_gpu.sh
+bench-gpu:
+	@$(gpu_env) experiments/gpu/bench_gpu.sh --ask
+	@$(MAKE) --no-print-directory -j$$(nproc) bench-gpu-binaries
+	@$(gpu_env) experiments/gpu/bench_gpu.sh
+# What cannot be built does not keep the rest from being tested: -k, and the script says what is missing.
+test-gpu-binaries: bin/handsoff bin/handsoff-cuda.so $(gpu_simulator)
+	@$(MAKE) --no-print-directory -k $(PROGRAMS) $(BUILD)/gpu/kernels-cuda $(optable_cuda) || true
+bench-gpu-binaries: bin/handsoff bin/handsoff-cuda.so $(BUILD)/gpu/kernels-cuda $(BUILD)/gpu/steps-cuda $(gpu_simulator)
