@@ -60,5 +60,5 @@ $(BUILD)/f64/%.cu.o: %.cu
 clean:
 	rm -rf $(BUILD) bin
 
-include $(wildcard mk/*.mk)
+include $(wildcard mk/*.mk tests/gpusim/*.mk)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -87,6 +87,8 @@ typedef enum {
     GS_BAD_LAUNCH,
     GS_READ_ONLY,
     GS_DEVICE_TRAP,
+    GS_BAD_CALL, /* of a library */
+    GS_LEAK,
     GS_N_CHECKS
 } gs_check;
 /* One line on stderr and in the report file: check, what, kernel, block, thread, source file:line, PTX line and text.
