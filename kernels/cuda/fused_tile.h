@@ -170,12 +170,37 @@ static __device__ __forceinline__ void ho_tile_multiply(const ho_product &p, con
         if (c0 + HO_TILE_K < p.C) {
             ho_tile_fetch<TILE, MODE>(p, at, c0 + HO_TILE_K, raw);
         }
+#pragma unroll(MODE == HO_SPREAD ? 3 : 1) /* the phase of a tap must be known to the compiler */
+        for (int k = 0; k < 3; ++k) {
 #pragma unroll
-        for (int tap = 0; tap < HO_TAPS; ++tap) {
-            const int k = tap / 3, l = tap % 3;
-            ho_tile_tap<T, MF, NF>(image + TILE::tap_line(k, l) * 4, TILE::STEP * TILE::IMAGE_COLUMNS,
-                                   weights + tap * TILE::CHANNELS * 4, acc[TILE::phase(k, l)]);
+            for (int l = 0; l < 3; ++l) {
+                ho_tile_tap<T, MF, NF>(image + TILE::tap_line(k, l) * 4, TILE::STEP * TILE::IMAGE_COLUMNS,
+                                       weights + (3 * k + l) * TILE::CHANNELS * 4, acc[TILE::phase(k, l)]);
+            }
         }
+    }
+}
+
+/* Two neighbouring channels, as a fragment's lane holds them, of which `count` (any number) exist. pairs: all addresses
+ * are aligned to 8 bytes, and count is even. */
+HO_DEVICE float2 ho_load_pair(const float *from, int count, bool pairs) {
+    if (pairs) {
+        return count > 0 ? *(const float2 *)from : make_float2(0.0F, 0.0F);
+    }
+    return make_float2(count > 0 ? from[0] : 0.0F, count > 1 ? from[1] : 0.0F);
+}
+HO_DEVICE void ho_store_pair(float *to, float2 v, int count, bool pairs) {
+    if (pairs) {
+        if (count > 0) {
+            *(float2 *)to = v;
+        }
+        return;
+    }
+    if (count > 0) {
+        to[0] = v.x;
+    }
+    if (count > 1) {
+        to[1] = v.y;
     }
 }
 
@@ -188,6 +213,12 @@ static inline int64_t ho_product_blocks(ho_product *p, int64_t N, int64_t P, int
 }
 static inline bool ho_aligned16(const void *a, const void *b) {
     return (((uintptr_t)a | (uintptr_t)b) & 15) == 0;
+}
+
+/* Whether blocks of 64 channels (NF 8, MF 2) leave two for each multiprocessor of an H100. */
+static inline bool ho_tile_wide(int64_t N, int64_t P, int64_t Q, int64_t channels) {
+    const int64_t tiles = N * ((P + 7) / 8) * ((Q + HO_TILE_COLUMNS - 1) / HO_TILE_COLUMNS);
+    return channels > 32 && tiles * ((channels + 63) / 64) >= 2 * 132;
 }
 
 /* One launch with dynamic shared memory above 48 KB. */
