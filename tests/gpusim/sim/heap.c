@@ -185,10 +185,16 @@ void *gs_memory_alloc(size_t bytes, const char *what) {
     gs_allocation *a = calloc(1, sizeof *a);
     *a = (gs_allocation){.begin = at, .bytes = bytes, .reserved = got, .live = true, .serial = ++serials};
     snprintf(a->what, sizeof a->what, "%s", what != NULL ? what : "");
-    a->module = strncmp(a->what, "variable", 8) == 0;
     insert(a);
     in_use += bytes;
     return (void *)(uintptr_t)at;
+}
+
+void gs_memory_keep(void *memory) {
+    gs_allocation *a = gs_heap_find((uint64_t)(uintptr_t)memory);
+    if (a != NULL) {
+        a->module = true;
+    }
 }
 
 bool gs_memory_free(void *memory) {

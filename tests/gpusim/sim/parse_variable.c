@@ -133,6 +133,7 @@ void gs_parse_variable(gs_parser *p, gs_space space, bool external) {
     }
     if ((space == GS_GLOBAL || space == GS_CONST) && !external) {
         v->memory = gs_memory_alloc((size_t)(v->size > 0 ? v->size : 1), v->name);
+        gs_memory_keep(v->memory);
         if (v->memory == NULL) {
             gs_parse_fatal(p, "no device memory for variable %s of %lld bytes", v->name, (long long)v->size);
         }

@@ -37,6 +37,8 @@ const gs_options *gs_get_options(void); /* read once; an unknown key or value is
 void *gs_memory_alloc(size_t bytes, const char *what);
 /* False: not the begin of a live allocation. Freed memory is kept from use for a while. */
 bool gs_memory_free(void *memory);
+/* The allocation is a module's variable: lives as long as the process, no leak. */
+void gs_memory_keep(void *memory);
 /* True when address .. address + bytes - 1 lies in one live allocation; else *why says what is wrong. */
 bool gs_memory_valid(const void *address, size_t bytes, const char **why);
 /* Host access for library calls and copies: opens the pages, marks reads (undefined bytes reported when `defined`) and
