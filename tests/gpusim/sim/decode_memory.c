@@ -32,8 +32,9 @@ static void is_space(gs_warp *w, const gs_instr *i, uint32_t lanes) {
 #define NUMBERS "<b32 b64 u32 u64 s32 s64 f32 f64>"
 #define HALVES  "<b16 f16 f16x2 bf16 bf16x2>"
 #define BITOPS  "<and or xor exch min max add inc dec cas> "
-#define ATOMIC  "[relaxed acquire release acq_rel] " SCOPE "[global shared shared::cta] "
 #define PLACE   "[global shared shared::cta] "
+/* nvcc writes the space before the scope, the ISA behind it */
+#define ATOMIC "[relaxed acquire release acq_rel] " PLACE SCOPE PLACE
 
 const gs_pattern gs_memory_patterns[] = {
     {"ld", ORDER SCOPE SPACE CACHE "[nc] " HINTS VECTOR TYPES, ".a", 1, GS_PLAIN, GS_RUNS(gs_load)},

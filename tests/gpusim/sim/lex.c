@@ -131,7 +131,9 @@ void gs_next(gs_parser *p) {
     } else if (word_begin((unsigned char)*s)) {
         t->kind = GS_TOKEN_WORD;
         s++;
-        while (word_begin((unsigned char)*s) || isdigit((unsigned char)*s) || (s[0] == ':' && s[1] == ':')) {
+        const bool directive = s[-1] == '.'; /* ".reg.b32" are two */
+        while ((word_begin((unsigned char)*s) && !(directive && *s == '.')) || isdigit((unsigned char)*s) ||
+               (s[0] == ':' && s[1] == ':')) {
             s += *s == ':' ? 2 : 1;
         }
     } else if (isdigit((unsigned char)*s)) {

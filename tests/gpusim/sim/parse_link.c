@@ -75,12 +75,16 @@ static void apply_fixups(gs_parser *p, const gs_layout *layout, int function) {
 
 /* ---- recursion ------------------------------------------------------------------------------------------------ */
 
-static bool reaches(const gs_module *m, int from, int to, int depth) {
+static bool reaches(const gs_module *m, int from, int to, bool *visited) {
     const gs_function *f = &m->function[from];
-    for (int i = 0; i < f->n_instrs && depth < m->n_functions; i++) {
-        if (f->instr[i].control == GS_CALL) {
-            const int callee = f->instr[i].operand[1].target;
-            if (callee == to || reaches(m, callee, to, depth + 1)) {
+    for (int i = 0; i < f->n_instrs; i++) {
+        const int callee = f->instr[i].control == GS_CALL ? f->instr[i].operand[1].target : -1;
+        if (callee == to) {
+            return true;
+        }
+        if (callee >= 0 && !visited[callee]) {
+            visited[callee] = true;
+            if (reaches(m, callee, to, visited)) {
                 return true;
             }
         }
@@ -88,10 +92,20 @@ static bool reaches(const gs_module *m, int from, int to, int depth) {
     return false;
 }
 
+static bool is_recursive(const gs_module *m, int function) {
+    bool *visited = calloc((size_t)m->n_functions + 1, sizeof *visited);
+    if (visited == NULL) {
+        gs_fatal("out of memory for the functions of a PTX module");
+    }
+    const bool result = reaches(m, function, function, visited);
+    free(visited);
+    return result;
+}
+
 static void refuse_recursive_locals(gs_parser *p) {
     for (int i = 0; i < p->module->n_variables; i++) {
         const int owner = p->owner[i];
-        if (p->module->variable[i].space == GS_LOCAL && owner >= 0 && reaches(p->module, owner, owner, 0)) {
+        if (p->module->variable[i].space == GS_LOCAL && owner >= 0 && is_recursive(p->module, owner)) {
             gs_fatal("%s: function %s calls itself and has local variables: not supported", p->module->name,
                      p->module->function[owner].name);
         }
