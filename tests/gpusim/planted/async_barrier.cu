@@ -11,7 +11,7 @@ __global__ void through_shared(const int *x, int *y) {
     __syncthreads();
 #endif
     for (int i = t; i < 256; i += 64) {
-        y[i] = tile[255 - i]; /* HERE: race async-copy uninitialised */
+        y[i] = tile[255 - i]; /* HERE: race (async-copy uninitialised) */
     }
 }
 

@@ -5,14 +5,14 @@ __global__ void through_shared(const int *x, int *y) {
     __shared__ __align__(16) int tile[256];
     const int t = (int)threadIdx.x;
     const unsigned to = (unsigned)__cvta_generic_to_shared(tile + 4 * t);
-    COPY_16(to, x + 4 * t);
+    COPY_16(to, x + 4 * t); /* HERE: (race) */
     asm volatile("cp.async.commit_group;" ::: "memory");
 #ifndef BUG
     asm volatile("cp.async.wait_group 0;" ::: "memory");
 #endif
     __syncthreads();
     for (int i = t; i < 256; i += 64) {
-        y[i] = tile[255 - i]; /* HERE: async-copy */
+        y[i] = tile[255 - i]; /* HERE: async-copy (uninitialised race) */
     }
 #ifdef BUG
     asm volatile("cp.async.wait_group 0;" ::: "memory");

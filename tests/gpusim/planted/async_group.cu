@@ -23,7 +23,7 @@ __global__ void stages(const int *x, int *y, int tiles) {
 #endif
         __syncthreads();
         for (int i = t; i < 128; i += 32) {
-            y[n * 128 + i] = tile[n & 1][127 - i]; /* HERE: async-copy */
+            y[n * 128 + i] = tile[n & 1][127 - i]; /* HERE: async-copy (uninitialised race) */
         }
         __syncthreads();
     }

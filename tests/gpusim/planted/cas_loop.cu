@@ -5,8 +5,8 @@
 __global__ void largest(const float *x, int *best) {
     const float v = x[blockIdx.x * 32 + threadIdx.x];
 #ifdef BUG
-    if (v > __int_as_float(*(volatile int *)best)) { /* HERE: race */
-        *(volatile int *)best = __float_as_int(v);   /* HERE: race */
+    if (v > __int_as_float(*best)) { /* HERE: race */
+        *best = __float_as_int(v);   /* HERE: race */
     }
 #else
     int seen = *(volatile int *)best;

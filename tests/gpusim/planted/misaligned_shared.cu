@@ -11,7 +11,7 @@ __global__ void pairs(const float *x, float *y) {
 #endif
     *reinterpret_cast<float2 *>(mine) = make_float2(x[t], -x[t]); /* HERE: misaligned */
     __syncthreads();
-    y[t] = mine[0] - mine[1];
+    y[t] = mine[0] - mine[1]; /* HERE: (uninitialised) */
 }
 
 int main() {

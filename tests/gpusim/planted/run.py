@@ -23,11 +23,13 @@ REPORTED = 86
 
 
 def expected(source):
-    """{(check, line)} of the marks; line 0: of the launch, not of an instruction."""
-    marks = set()
+    """{(check, line): required} of the marks; line 0: of the launch, not of an instruction. What stands in parentheses may
+    be reported besides, as a consequence."""
+    marks = {}
     for number, line in enumerate(source.read_text().splitlines(), 1):
-        if m := re.search(r"/\* HERE: ([a-z -]+?)( at the launch)? \*/", line):
-            marks |= {(check, 0 if m.group(2) else number) for check in m.group(1).split()}
+        if m := re.search(r"/\* HERE: ([a-z -]*?)( at the launch)? ?(?:\(([a-z -]+)\) )?\*/", line):
+            marks.update({(check, number): False for check in (m.group(3) or "").split()})
+            marks.update({(check, 0 if m.group(2) else number): True for check in m.group(1).split()})
     return marks
 
 
@@ -67,6 +69,8 @@ def judge_bug(source, marks, result):
     for check, file, line, text in found:
         if (check, 0) not in marks and not (file == source.name and (check, line) in marks):
             return f"reported {check} at {file}:{line} ({text}), marked are " + ", ".join(f"{c}:{n}" for c, n in sorted(marks))
+    if not any(marks.get((check, line)) or marks.get((check, 0)) for check, _, line, _ in found):
+        return "only consequences were reported: " + "; ".join(f"{c}:{n}" for c, _, n, _ in found)
     return None if status == REPORTED else f"exit status {status} instead of {REPORTED}"
 
 

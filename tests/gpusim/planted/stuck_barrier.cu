@@ -13,7 +13,7 @@ __global__ void hand_over(const int *x, int *y) {
 #else
         asm volatile("barrier.sync.aligned 1, 64;" ::: "memory");
 #endif
-        y[t - 32] = slot[63 - t];
+        y[t - 32] = slot[63 - t]; /* HERE: (race) */
     }
 }
 

@@ -6,7 +6,7 @@ __global__ void pick(const int *x, int *y, int n, int at_least) {
     const int value = *(volatile const int *)(x + t);
 #ifdef BUG
     if (value >= at_least) { /* HERE: uninitialised */
-        y[t] = value;
+        y[t] = value;        /* HERE: (uninitialised) */
     }
 #else
     (void)at_least;

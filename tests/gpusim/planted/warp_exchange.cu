@@ -2,13 +2,13 @@
 #include "planted.h"
 
 __global__ void swap_lanes(const int *x, int *y) {
-    __shared__ volatile int slot[32];
+    __shared__ int slot[32];
     const int t = (int)threadIdx.x;
     slot[t] = x[t]; /* HERE: race */
 #ifndef BUG
     __syncwarp();
 #endif
-    y[t] = slot[t ^ 1]; /* HERE: race uninitialised */
+    y[t] = slot[t ^ 1]; /* HERE: race (uninitialised) */
 }
 
 int main() {
