@@ -11,9 +11,7 @@ __global__ void stages(const int *x, int *y, int tiles) {
     asm volatile("cp.async.commit_group;" ::: "memory");
     for (int n = 0; n < tiles; ++n) {
         if (n + 1 < tiles) {
-            asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((n & 1) ? to[0] : to[1]),
-                         "l"(x + (n + 1) * 128 + 4 * t)
-                         : "memory");
+            COPY_16((n & 1) ? to[0] : to[1], x + (n + 1) * 128 + 4 * t); /* HERE: (async-copy race) */
         }
         asm volatile("cp.async.commit_group;" ::: "memory");
 #ifdef BUG
