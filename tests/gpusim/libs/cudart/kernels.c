@@ -242,6 +242,8 @@ static cudaError_t launch(const void *kernel, dim3 grid, dim3 block, void **args
     cudaError_t result = (cudaError_t)gs_launch_check(&q->config);
     if (result == cudaSuccess) {
         result = gs_submit(stream, f->name, run_launch, q, size, f);
+    } else {
+        gs_report_host(GS_BAD_LAUNCH, f->name, "a GPU refuses this launch: %s", cudaGetErrorString(result));
     }
     free(q);
     return result;
