@@ -170,7 +170,7 @@ class Table:
             return
         listed = subprocess.run([*self.program, "--list"], text=True, capture_output=True, check=True,
                                 env=dict(os.environ, LD_LIBRARY_PATH=self.lib)).stdout.split("\n")
-        names = [line.split()[0] for line in listed if line.strip() and not line.startswith("gpusim")]
+        names = [line.split(":")[0] for line in listed if line.strip() and not line.startswith("gpusim")]
         for name in dict.fromkeys(names):
             with tempfile.TemporaryDirectory() as folder:
                 report, start = Path(folder) / "report", time.time()
@@ -258,7 +258,7 @@ def write_report(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, default=ROOT / "build")
-    parser.add_argument("--program", type=Path, help="default: BUILD/optable-cuda")
+    parser.add_argument("--program", type=Path, help="default: BUILD/tests/optable-cuda")
     parser.add_argument("--lib", type=Path, help="default: BUILD/gpusim/lib")
     parser.add_argument("--gpusim", default="order=forward", help="options of every run")
     parser.add_argument("--sample", type=int, default=0, help="only N mutants, drawn by --seed (0: all)")
@@ -291,7 +291,7 @@ def main():
         chosen = list({(m.kernel, m.where, m.kind): m for m in reversed(chosen)}.values())[::-1]
     chosen = chosen[: args.sample or None]
     todo = [m for m in chosen if key(m) not in results or (args.again and results[key(m)]["verdict"] != "killed")]
-    table = Table((args.program or args.build / "optable-cuda").resolve(), (args.lib or args.build / "gpusim" / "lib").resolve(),
+    table = Table((args.program or args.build / "tests" / "optable-cuda").resolve(), (args.lib or args.build / "gpusim" / "lib").resolve(),
                   args.gpusim)
     table.learn(args.build / "gpusim" / "mutant_cases.json")
     start, done = time.time(), 0
