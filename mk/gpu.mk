@@ -10,6 +10,7 @@ $(BUILD)/cuda/libsupport.a: $(patsubst %,$(BUILD)/cuda/%.o,$(wildcard tests/supp
 	@rm -f $@ && ar rcs $@ $^
 
 # The test programs over the cuda library.
+.PRECIOUS: $(BUILD)/cuda/tests/%.o
 $(BUILD)/cuda/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TEST_C) -DHO_TARGET_CUDA -isystem $(CUDA_HOME)/include -c $< -o $@

@@ -64,12 +64,13 @@ step() {
     local name=$1 start=$SECONDS
     if bounded "$@"; then pass "$name ($((SECONDS - start)) s)"; else fail "$name" "$(why $?)"; fi
 }
-# The same for commands that print lines "ok X", "not ok X", "skip X: why" (all shown), or close with "N passed, N failed, N skipped".
+# The same for commands that print lines "ok X", "not ok X", "skip X: why" (all shown), or close with "N passed, N failed, N skipped" or "not run".
 counted() {
     local name=$1 start=$SECONDS status p f s
     bounded "$@"
     status=$?
-    if grep -qE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$work/out"; then
+    if grep -qE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ (skipped|not run)$' "$work/out"; then
+        grep -E '^not ok ' "$work/out" | cut -c 1-250
         read -r p f s < <(grep -E '^[0-9]+ passed, ' "$work/out" | tail -n 1 | sed 's/[a-z,]//g')
     else
         p=$(grep -c '^ok ' "$work/out") f=$(grep -c '^not ok ' "$work/out") s=$(grep -c '^skip ' "$work/out")

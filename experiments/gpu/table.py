@@ -65,6 +65,9 @@ def ran(lines):
 
 def main():
     lines = [json.loads(line) for line in open(sys.argv[1])]
+    if not lines:
+        print("Nothing was measured.")
+        return
     if any(r.get("simulated") for r in lines):
         print("\n".join(ran(lines)))
         return

@@ -118,6 +118,7 @@ static void close_device(void) {
 ho_device *check_device(void) {
     if (the_device == NULL) {
         CHECK_OK(ho_device_open(0, 0, &the_device));
+        CHECK_OK(ho_device_set_precision(the_device, HO_PRECISION_FP32, false)); /* cuda; what is compared is float */
         (void)atexit(close_device);
     }
     return the_device;

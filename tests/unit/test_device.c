@@ -15,7 +15,9 @@ static ho_device *device;
 
 static int open_device(void **state) {
     (void)state;
-    return ho_device_open(0, 0, &device) == HO_OK ? 0 : -1;
+    return ho_device_open(0, 0, &device) == HO_OK && ho_device_set_precision(device, HO_PRECISION_FP32, false) == HO_OK
+               ? 0
+               : -1;
 }
 
 static int close_device(void **state) {

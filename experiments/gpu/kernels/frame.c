@@ -81,6 +81,11 @@ void bench_begin(kernel_bench *b, double bytes, double flop) {
     b->begin = -1.0;
 }
 
+/* Where time does not count, one will do. */
+static int samples_of(const kernel_bench *b) {
+    return b->size->seconds > 0.0 ? BENCH_SAMPLES : 1;
+}
+
 /* The end of a sample, or of the warm-up, which goes on until a sample's number of launches is known. */
 static bool end_sample(kernel_bench *b) {
     b->status = ho_device_sync(b->device);
@@ -97,7 +102,7 @@ static bool end_sample(kernel_bench *b) {
     } else {
         b->seconds[b->sample] = seconds / (double)b->launches;
     }
-    return ++b->sample < BENCH_SAMPLES;
+    return ++b->sample < samples_of(b);
 }
 
 bool bench_again(kernel_bench *b) {
@@ -126,8 +131,9 @@ static int by_value(const void *a, const void *b) {
 }
 
 double bench_seconds(kernel_bench *b) {
-    qsort(b->seconds, BENCH_SAMPLES, sizeof *b->seconds, by_value);
-    return b->seconds[BENCH_SAMPLES / 2];
+    const int samples = samples_of(b);
+    qsort(b->seconds, (size_t)samples, sizeof *b->seconds, by_value);
+    return b->seconds[samples / 2];
 }
 
 /* ---- ceilings ---------------------------------------------------------------------------------------------------- */

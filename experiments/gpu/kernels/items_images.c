@@ -65,10 +65,13 @@ static void spread(kernel_bench *b) {
 }
 
 /* Every image is turned a little, with a border of an eighth; sizes as the comment in augment.h says. */
-enum { IMAGES = 64 };
+enum { MOST_IMAGES = 64, IMAGES_A_SAMPLE = 8 };
+static int64_t images_of(const kernel_bench *b) {
+    return b->N * IMAGES_A_SAMPLE;
+}
 static ho_k_augment augment_args(kernel_bench *b, ho_k_augment_image *images) {
-    const int64_t r = b->side, pad = r / 8, wide = r + 2 * pad, sampled = 2 * r + 12;
-    for (int64_t i = 0; i < IMAGES; ++i) {
+    const int64_t count = images_of(b), r = b->side, pad = r / 8, wide = r + 2 * pad, sampled = 2 * r + 12;
+    for (int64_t i = 0; i < count; ++i) {
         images[i] = (ho_k_augment_image){
             1,
             pad,
@@ -78,36 +81,38 @@ static ho_k_augment augment_args(kernel_bench *b, ho_k_augment_image *images) {
             {HO_R(0.98), HO_R(0.17), (ho_real)pad, HO_R(-0.17), HO_R(0.98), (ho_real)(pad + r / 4)},
             {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0}};
     }
-    return (ho_k_augment){bench_copy(b, images, IMAGES * sizeof *images),
-                          IMAGES,
+    return (ho_k_augment){bench_copy(b, images, (size_t)count * sizeof *images),
+                          count,
                           r,
                           r,
                           2 * wide,
-                          bench_reals(b, IMAGES * 2 * wide * r * 3),
-                          bench_reals(b, IMAGES * 4 * wide * wide * 3),
-                          bench_reals(b, IMAGES * sampled * sampled * 3),
-                          bench_reals(b, IMAGES * r * sampled * 3),
-                          bench_reals(b, IMAGES * r * r * 3)};
+                          bench_reals(b, count * 2 * wide * r * 3),
+                          bench_reals(b, count * 4 * wide * wide * 3),
+                          bench_reals(b, count * sampled * sampled * 3),
+                          bench_reals(b, count * r * sampled * 3),
+                          bench_reals(b, count * r * r * 3)};
 }
 /* Numbers that the passes write, each read again by the next one: rows, then columns enlarged, sampled, and reduced. */
-static double augment_numbers(int64_t r) {
+static double augment_numbers(const kernel_bench *b) {
+    const int64_t r = b->side;
     const double wide = 1.25 * (double)r, one = (double)r, sampled = 2.0 * one + 12.0;
-    return 3.0 * IMAGES * (2.0 * wide * one + 4.0 * wide * wide + sampled * sampled + one * sampled + 2.0 * one * one);
+    return 3.0 * (double)images_of(b) *
+           (2.0 * wide * one + 4.0 * wide * wide + sampled * sampled + one * sampled + 2.0 * one * one);
 }
 static void augment_forward(kernel_bench *b) {
-    ho_k_augment_image images[IMAGES];
-    const int64_t count = IMAGES * b->pixels * 3;
+    ho_k_augment_image images[MOST_IMAGES];
+    const int64_t count = images_of(b) * b->pixels * 3;
     const ho_k_augment a = augment_args(b, images);
     ho_real *x = bench_reals(b, count), *y = bench_reals(b, count);
-    const double numbers = augment_numbers(b->side);
+    const double numbers = augment_numbers(b);
     MEASURE(b, 8.0 * numbers, 14.0 * numbers, ho_k_augment_forward(&a, x, y, true, b->stream));
 }
 static void augment_backward(kernel_bench *b) {
-    ho_k_augment_image images[IMAGES];
-    const int64_t count = IMAGES * b->pixels * 3;
+    ho_k_augment_image images[MOST_IMAGES];
+    const int64_t count = images_of(b) * b->pixels * 3;
     const ho_k_augment a = augment_args(b, images);
     ho_real *g_y = bench_reals(b, count), *g_x = bench_reals(b, count);
-    const double numbers = augment_numbers(b->side);
+    const double numbers = augment_numbers(b);
     MEASURE(b, 8.0 * numbers, 14.0 * numbers, ho_k_augment_backward(&a, g_y, g_x, false, b->stream));
 }
 

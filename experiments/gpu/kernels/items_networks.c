@@ -8,6 +8,12 @@ static void modulate(kernel_bench *b) {
     ho_real *x = bench_reals(b, b->n), *s = bench_reals(b, b->N * b->C), *xs = bench_reals(b, b->n);
     MEASURE(b, 8 * b->n, b->n, ho_k_modulate(b->stream, dim, x, s, xs));
 }
+/* toRGB: three outputs a sample. */
+static void modulate_weights(kernel_bench *b) {
+    const int64_t dim[3] = {b->n / (4 * b->C), 3, b->C}, numbers = dim[0] * 3 * b->C;
+    ho_real *w = bench_reals(b, 3 * b->C), *s = bench_reals(b, dim[0] * b->C), *ws = bench_reals(b, numbers);
+    MEASURE(b, 4 * (numbers + dim[0] * b->C), numbers, ho_k_modulate_weights(b->stream, dim, w, s, ws));
+}
 static void modulate_backward(kernel_bench *b) {
     const ho_k_modulate_gradients g = {.N = b->N,
                                        .pixels = b->pixels,
@@ -168,6 +174,7 @@ static void head_vote(kernel_bench *b) {
 
 const kernel_item BENCH_NETWORKS[] = {
     {"ho_k_modulate", modulate},
+    {"ho_k_modulate_weights", modulate_weights},
     {"ho_k_modulate_backward", modulate_backward},
     {"ho_k_weight_squares", weight_squares},
     {"ho_k_square", square},
