@@ -1,0 +1,12 @@
+# Tests of the parser and of single instructions, without the rest of the simulator.
+EXEC_SOURCES := $(addprefix $(SIM)/sim/,approx.c decode.c decode_memory.c lex.c undefined.c replace.c) $(wildcard $(SIM)/sim/exec_*.c \
+                $(SIM)/sim/parse_*.c) $(SIM)/tests/exec_stubs.c
+EXEC_TESTS   := $(addprefix $(BUILD)/gpusim/tests/,test_parse test_exec)
+
+$(EXEC_TESTS): $(BUILD)/gpusim/tests/%: $(BUILD)/gpusim/$(SIM)/tests/%.c.o $(EXEC_SOURCES:%=$(BUILD)/gpusim/%.o)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ -lcmocka -lm
+
+.PHONY: test-gpusim-exec
+test-gpusim-exec: $(EXEC_TESTS)
+	$(Q)for t in $^; do $$t || exit 1; done
