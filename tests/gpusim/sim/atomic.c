@@ -212,6 +212,9 @@ static void one_lane(gs_warp *w, const gs_instr *i, gs_space space, const gs_reg
     }
     gs_set_defined(r, offset, bytes);
     const uint64_t c = o->c != NULL ? value(w, o->c, lane, bytes) : 0;
+    if (space == GS_GLOBAL) {
+        gs_race_release(w, lane, address, (i->detail[GS_D_FLAGS] & GS_F_RELEASE) != 0);
+    }
     const uint64_t old = update(i, r->data + offset, bytes, value(w, o->b, lane, bytes), c, space == GS_GLOBAL);
     if (o->result != NULL && o->result->kind == GS_REG) {
         if (o->result->size == 8) {
@@ -221,7 +224,7 @@ static void one_lane(gs_warp *w, const gs_instr *i, gs_space space, const gs_reg
         }
     }
     if (space == GS_GLOBAL) {
-        gs_race_atomic(w, lane, address, true, (i->detail[GS_D_FLAGS] & GS_F_RELEASE) != 0);
+        gs_race_acquire(w, address);
     }
 }
 

@@ -219,8 +219,10 @@ void gs_race_read(const gs_who *who, uint32_t lanes, const uint64_t address[GS_L
 void gs_race_write(const gs_who *who, int lane, const gs_region *r, uint64_t offset, unsigned bytes,
                    const uint8_t *value);
 void gs_race_fence(gs_warp *w, uint32_t lanes);
-/* An atomic access (or volatile) of a lane at a global address: hands on what a fence before it ordered. */
-void gs_race_atomic(gs_warp *w, int lane, uint64_t address, bool writes, bool fence);
+/* Around an atomic (or volatile) access at a global address: before a write, what a fence has ordered is handed to
+ * those who come later; after a read or an atomic operation, the block has it from those who came before. */
+void gs_race_release(gs_warp *w, int lane, uint64_t address, bool fence);
+void gs_race_acquire(gs_warp *w, uint64_t address);
 void gs_race_launch_end(gs_launch *launch);
 void gs_race_block_end(gs_block *b);
 /* All lanes of the mask have met (bar.warp.sync). */

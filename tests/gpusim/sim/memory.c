@@ -221,7 +221,7 @@ static void load_space(gs_warp *w, const gs_instr *i, gs_space space, const uint
     }
     if ((i->detail[GS_D_FLAGS] & (GS_F_ATOMIC | GS_F_ACQUIRE)) != 0 && space == GS_GLOBAL) {
         for (uint32_t left = good; left != 0; left &= left - 1) {
-            gs_race_atomic(w, __builtin_ctz(left), address[__builtin_ctz(left)], false, false);
+            gs_race_acquire(w, address[__builtin_ctz(left)]);
         }
     }
 }
@@ -310,12 +310,12 @@ static void store_space(gs_warp *w, const gs_instr *i, gs_space space, const uin
     for (uint32_t left = good; left != 0 && space == GS_SHARED && w->block->n_in_flight > 0; left &= left - 1) {
         gs_in_flight_check(w, i, __builtin_ctz(left), address[__builtin_ctz(left)], bytes, true);
     }
-    store_lanes(w, i, &region, address, good, descending);
     for (uint32_t left = good; left != 0 && (i->detail[GS_D_FLAGS] & GS_F_ATOMIC) != 0 && space != GS_SHARED;
          left &= left - 1) {
-        gs_race_atomic(w, __builtin_ctz(left), address[__builtin_ctz(left)], true,
-                       (i->detail[GS_D_FLAGS] & GS_F_RELEASE) != 0);
+        gs_race_release(w, __builtin_ctz(left), address[__builtin_ctz(left)],
+                        (i->detail[GS_D_FLAGS] & GS_F_RELEASE) != 0);
     }
+    store_lanes(w, i, &region, address, good, descending);
 }
 
 static void store_param(gs_warp *w, const gs_instr *i, uint32_t lanes) {

@@ -77,7 +77,9 @@ static void record_release(gs_warp *w, int lane, flag *f) {
         r->known = calloc(w->block->n_warps, sizeof *r->known);
     }
     memcpy(r->known, s->known, w->block->n_warps * sizeof *r->known);
-    r->order = ++f->count;
+    /* The first order stays: whoever has acquired an earlier release is taken to have the later ones too. */
+    f->count++;
+    r->order = r->order == 0 ? f->count : r->order;
     r->thread = (uint32_t)(w->index * GS_LANES + lane);
     r->time = s->time;
 }
@@ -101,21 +103,28 @@ void gs_race_fence(gs_warp *w, uint32_t lanes) {
     w->block->fenced = true;
 }
 
-void gs_race_atomic(gs_warp *w, int lane, uint64_t address, bool writes, bool fence) {
+void gs_race_release(gs_warp *w, int lane, uint64_t address, bool fence) {
     gs_launch *launch = w->launch;
-    const bool releases = writes && (fence || w->block->fenced);
-    if (!releases && !atomic_load(&launch->any_release)) {
+    if (!fence && !w->block->fenced) {
         return;
     }
     gs_releases *all = launch_releases(launch);
     pthread_mutex_lock(&all->lock);
-    flag *f = find_flag(all, address, launch->to_run, releases);
+    record_release(w, lane, find_flag(all, address, launch->to_run, true));
+    atomic_store(&launch->any_release, true);
+    pthread_mutex_unlock(&all->lock);
+}
+
+void gs_race_acquire(gs_warp *w, uint64_t address) {
+    gs_launch *launch = w->launch;
+    if (!atomic_load(&launch->any_release)) {
+        return;
+    }
+    gs_releases *all = launch_releases(launch);
+    pthread_mutex_lock(&all->lock);
+    const flag *f = find_flag(all, address, launch->to_run, false);
     if (f != NULL) {
         acquire(w->block, f);
-        if (releases) {
-            record_release(w, lane, f);
-            atomic_store(&launch->any_release, true);
-        }
     }
     pthread_mutex_unlock(&all->lock);
 }

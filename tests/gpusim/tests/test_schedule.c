@@ -240,6 +240,32 @@ static void calls(void **state) {
     core_end();
 }
 
+/* Enough blocks for two host threads; what they do at the same time must not show. */
+static void host_threads(void **state) {
+    (void)state;
+    static const core_case last = {"last block of 128", GS_RACE, "", "", LAST_BLOCK("membar.gl;"), 128, 64, 0};
+    static const core_case sums = {"sums",
+                                   GS_RACE,
+                                   "",
+                                   "",
+                                   "mov.u32 %r10, 0; LOOP: red.global.add.u32 [%rd4], 1; red.global.add.u32 "
+                                   "[%rd1+512], %r10; add.s32 %r10, %r10, 1;"
+                                   "setp.lt.u32 %p1, %r10, 20; @%p1 bra LOOP;",
+                                   128,
+                                   64,
+                                   0};
+    const uint32_t want_last[2] = {128, 127 * 64};
+    uint32_t want_sums[129];
+    for (int n = 0; n < 128; n++) {
+        want_sums[n] = n < 64 ? 128 * 20 : 0;
+    }
+    want_sums[128] = 128 * 64 * 190;
+    for (int n = 0; n < 10; n++) {
+        expect(&last, want_last, 2);
+        expect(&sums, want_sums, 129);
+    }
+}
+
 static void configurations(void **state) {
     (void)state;
     static const char *const module = ".version 9.0\n.target sm_80\n.address_size 64\n"
@@ -266,9 +292,9 @@ static void configurations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_check),     cmocka_unit_test(tree),       cmocka_unit_test(divergence),
-        cmocka_unit_test(spin_lock),      cmocka_unit_test(reductions), cmocka_unit_test(calls),
-        cmocka_unit_test(configurations),
+        cmocka_unit_test(each_check),   cmocka_unit_test(tree),           cmocka_unit_test(divergence),
+        cmocka_unit_test(spin_lock),    cmocka_unit_test(reductions),     cmocka_unit_test(calls),
+        cmocka_unit_test(host_threads), cmocka_unit_test(configurations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
