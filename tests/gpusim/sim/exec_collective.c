@@ -14,43 +14,58 @@ static void put_pair(const gs_warp *w, const gs_operand *o, uint32_t value, uint
 }
 
 /* The lane that lane l reads from with the operands b and c; itself, and *inside false, where that is out of range. */
-int gs_shuffle_source(const gs_instr *i, int l, uint32_t b, uint32_t c, bool *inside) {
+static inline int source(int mode, int l, uint32_t b, uint32_t c, bool *inside) {
     const int amount = (int)(b & 31), clamp = (int)(c & 31), segment = (int)(c >> 8 & 31);
     const int least = l & segment, most = least | (clamp & ~segment & 31);
-    int from;
-    switch (i->detail[0]) {
-    case SHUFFLE_UP:
-        from = l - amount;
-        *inside = from >= most;
-        break;
-    case SHUFFLE_DOWN:
-        from = l + amount;
-        *inside = from <= most;
-        break;
-    case SHUFFLE_BUTTERFLY:
-        from = l ^ amount;
-        *inside = from <= most;
-        break;
-    default:
-        from = least | (amount & ~segment & 31);
-        *inside = from <= most;
-    }
+    const int from = mode == SHUFFLE_UP          ? l - amount
+                     : mode == SHUFFLE_DOWN      ? l + amount
+                     : mode == SHUFFLE_BUTTERFLY ? l ^ amount
+                                                 : least | (amount & ~segment & 31);
+    *inside = mode == SHUFFLE_UP ? from >= most : from <= most;
     return *inside ? from : l;
+}
+int gs_shuffle_source(const gs_instr *i, int l, uint32_t b, uint32_t c, bool *inside) {
+    return source(i->detail[0], l, b, c, inside);
+}
+
+/* All lanes' sources; returns those in range. A loop a mode, which vectorises. */
+static uint32_t sources(int mode, const uint32_t *b, const uint32_t *c, int from[GS_LANES]) {
+    uint32_t in_range = 0;
+#define SOURCES(constant)                                                                                              \
+    case constant:                                                                                                     \
+        for (int l = 0; l < GS_LANES; l++) {                                                                           \
+            bool inside;                                                                                               \
+            from[l] = source(constant, l, b[l], c[l], &inside);                                                        \
+            in_range |= (uint32_t)inside << l;                                                                         \
+        }                                                                                                              \
+        break;
+    switch (mode) {
+        SOURCES(SHUFFLE_UP)
+        SOURCES(SHUFFLE_DOWN)
+        SOURCES(SHUFFLE_BUTTERFLY)
+        SOURCES(SHUFFLE_INDEX)
+    default:
+        break;
+    }
+    return in_range;
 }
 
 static void shuffle(gs_warp *w, const gs_instr *i, uint32_t lanes) {
     const gs_operand *o = &i->operand[0];
-    const uint32_t *a = gs_u32(w, &i->operand[1]), *b = gs_u32(w, &i->operand[2]), *c = gs_u32(w, &i->operand[3]);
-    uint32_t r[GS_LANES], in_range = 0;
+    const uint32_t *a = gs_u32(w, &i->operand[1]);
+    int from[GS_LANES];
+    const uint32_t in_range = sources(i->detail[0], gs_u32(w, &i->operand[2]), gs_u32(w, &i->operand[3]), from);
+    uint32_t r[GS_LANES];
     for (int l = 0; l < GS_LANES; l++) {
-        bool inside;
-        const int from = gs_shuffle_source(i, l, b[l], c[l], &inside);
-        const bool came = (lanes >> from & 1) != 0;
-        in_range |= (uint32_t)inside << l;
-        if (!came && (lanes >> l & 1) != 0) {
-            gs_report(GS_BAD_LANE, w, i, l, "reads from lane %d, which does not take part", from);
+        r[l] = a[from[l]];
+    }
+    for (int l = 0; l < GS_LANES && lanes != UINT32_MAX; l++) {
+        if ((lanes >> from[l] & 1) == 0) {
+            r[l] = (uint32_t)GS_NOBODY;
+            if ((lanes >> l & 1) != 0) {
+                gs_report(GS_BAD_LANE, w, i, l, "reads from lane %d, which does not take part", from[l]);
+            }
         }
-        r[l] = came ? a[from] : (uint32_t)GS_NOBODY;
     }
     if (o->kind == GS_REG) {
         uint32_t *d = gs_u32(w, o);

@@ -78,8 +78,55 @@ GS_OP3(mad24_hi_sat_s32, s32, s32, s32, s32, saturated((int64_t)(int32_t)((S24(x
     GS_OP2(rem_##U, U, U, U, remainder_##U(x, y))                                                                      \
     GS_OP2(rem_##S, S, S, S, remainder_##S(x, y))
 GS_DIVISIONS(u16, s16, 16)
-GS_DIVISIONS(u32, s32, 32)
 GS_DIVISIONS(u64, s64, 64)
+
+/* 32-bit quotients in double, which vectorises: |x| < 2^51 makes the truncated quotient right, since x / y differs from
+ * the next whole number by 1 / y at least, relatively more than 2^-51. */
+static inline uint32_t fast_quotient_u32(uint32_t x, uint32_t y) {
+    const uint32_t q = (uint32_t)(int64_t)((double)x / (double)(y == 0 ? 1 : y));
+    return y == 0 ? UINT32_MAX : q;
+}
+static inline int32_t fast_quotient_s32(int32_t x, int32_t y) {
+    const int32_t q = (int32_t)(int64_t)((double)x / (double)(y == 0 ? 1 : y));
+    return y == 0 ? -1 : q;
+}
+GS_OP2(div_u32, u32, u32, u32, fast_quotient_u32(x, y))
+GS_OP2(div_s32, s32, s32, s32, fast_quotient_s32(x, y))
+GS_OP2(rem_u32, u32, u32, u32, y == 0 ? x : x - fast_quotient_u32(x, y) * y)
+GS_OP2(rem_s32, u32, s32, s32, y == 0 ? (uint32_t)x : (uint32_t)x - (uint32_t)fast_quotient_s32(x, y) * (uint32_t)y)
+
+/* 64-bit ones likewise where all lanes are below 2^50, as sizes and indices are, and no divisor is zero. */
+GS_OP2(small_div_s64, s64, s64, s64, (int64_t)((double)x / (double)y))
+GS_OP2(small_rem_s64, s64, s64, s64, x - (int64_t)((double)x / (double)y) * y)
+static bool all_small(const gs_warp *w, const gs_instr *i) {
+    const uint64_t *a = gs_u64(w, &i->operand[1]), *b = gs_u64(w, &i->operand[2]);
+    const uint64_t half = UINT64_C(1) << 50;
+    uint64_t large = 0;
+    for (int l = 0; l < GS_LANES; l++) {
+        large |= (a[l] + half) >> 51 | (b[l] + half) >> 51 | (b[l] == 0);
+    }
+    return large == 0;
+}
+#define GS_DIVISION_64(op, T, small)                                                                                   \
+    static void fast_##op##_##T(gs_warp *w, const gs_instr *i, uint32_t lanes) {                                       \
+        (all_small(w, i) ? small : op##_##T)(w, i, lanes);                                                             \
+    }
+GS_DIVISION_64(div, s64, small_div_s64)
+GS_DIVISION_64(rem, s64, small_rem_s64)
+static bool all_positive(const gs_warp *w, const gs_instr *i) {
+    const uint64_t *a = gs_u64(w, &i->operand[1]), *b = gs_u64(w, &i->operand[2]);
+    uint64_t all = 0;
+    for (int l = 0; l < GS_LANES; l++) {
+        all |= a[l] | b[l];
+    }
+    return all >> 63 == 0;
+}
+static void fast_div_u64(gs_warp *w, const gs_instr *i, uint32_t lanes) {
+    (all_positive(w, i) && all_small(w, i) ? small_div_s64 : div_u64)(w, i, lanes);
+}
+static void fast_rem_u64(gs_warp *w, const gs_instr *i, uint32_t lanes) {
+    (all_positive(w, i) && all_small(w, i) ? small_rem_s64 : rem_u64)(w, i, lanes);
+}
 
 #define GS_EXTREMES(T)                                                                                                 \
     GS_OP2(min_##T, T, T, T, x < y ? x : y)                                                                            \
@@ -164,9 +211,9 @@ const gs_pattern gs_int_patterns[] = {
     {"mad24", "hi <u32 s32>", "4444", 1, GS_PLAIN, GS_RUNS(mad24_hi_u32, mad24_hi_s32)},
     {"mad24", "hi sat s32", "4444", 1, GS_PLAIN, GS_RUNS(mad24_hi_sat_s32)},
     {"div", "<u16 s16 u32 s32>", "444", 1, GS_PLAIN, GS_RUNS(div_u16, div_s16, div_u32, div_s32)},
-    {"div", "<u64 s64>", "888", 1, GS_PLAIN, GS_RUNS(div_u64, div_s64)},
+    {"div", "<u64 s64>", "888", 1, GS_PLAIN, GS_RUNS(fast_div_u64, fast_div_s64)},
     {"rem", "<u16 s16 u32 s32>", "444", 1, GS_PLAIN, GS_RUNS(rem_u16, rem_s16, rem_u32, rem_s32)},
-    {"rem", "<u64 s64>", "888", 1, GS_PLAIN, GS_RUNS(rem_u64, rem_s64)},
+    {"rem", "<u64 s64>", "888", 1, GS_PLAIN, GS_RUNS(fast_rem_u64, fast_rem_s64)},
     {"min", "<u16 s16 u32 s32>", "444", 1, GS_PLAIN, GS_RUNS(min_u16, min_s16, min_u32, min_s32)},
     {"min", "<u64 s64>", "888", 1, GS_PLAIN, GS_RUNS(min_u64, min_s64)},
     {"min", "relu s32", "444", 1, GS_PLAIN, GS_RUNS(min_relu_s32)},

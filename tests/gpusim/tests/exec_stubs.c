@@ -41,6 +41,9 @@ void *gs_memory_alloc(size_t bytes, const char *what) {
     (void)what;
     return calloc(1, bytes);
 }
+void gs_memory_keep(void *memory) {
+    (void)memory;
+}
 bool gs_memory_begin(const void *address, size_t bytes, bool write, bool defined, const char *where) {
     (void)address;
     (void)bytes;

@@ -99,6 +99,43 @@ static void test_values(void **state) {
     assert_int_equal(wrong, 0);
 }
 
+/* Quotients near whole numbers, of all lengths: the ways that go through double must be exact. */
+static void test_divisions(void **state) {
+    (void)state;
+    const gs_instr *i =
+        parsed("div.u32 %r0, %r1, %r2; rem.u32 %r3, %r1, %r2; div.s32 %r4, %r1, %r2; rem.s32 %r5, %r1, %r2;"
+               "div.u64 %d0, %d1, %d2; rem.u64 %d3, %d1, %d2; div.s64 %d4, %d1, %d2; rem.s64 %d5, %d1, %d2",
+               0);
+    uint64_t random = 1;
+    for (int round = 0; round < 3000; round++) {
+        const int x_bits = 1 + round % 63, y_bits = 1 + round / 63 % 63;
+        for (int l = 0; l < 32; l++) {
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407U;
+            const int64_t y = (int64_t)(random >> (64 - y_bits)) + 1;
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407U;
+            int64_t x = (int64_t)(random >> (64 - x_bits));
+            x = l % 4 == 0 ? x / y * y : l % 4 == 1 && x >= y ? x / y * y - 1 : x;
+            r64(1)[l] = (uint64_t)(l % 3 == 0 ? -x : x);
+            r64(2)[l] = (uint64_t)(l % 5 == 0 ? -y : y);
+            r32(1)[l] = (uint32_t)r64(1)[l];
+            r32(2)[l] = (uint32_t)r64(2)[l] == 0 ? 3 : (uint32_t)r64(2)[l];
+        }
+        for (int k = 0; k < 8; k++) {
+            i[k].run(&warp, &i[k], UINT32_MAX);
+        }
+        for (int l = 0; l < 32; l++) {
+            const uint32_t x = r32(1)[l], y = r32(2)[l];
+            const int64_t sx = (int32_t)x, sy = (int32_t)y;
+            assert_true(r32(0)[l] == x / y && r32(3)[l] == x % y);
+            assert_true(r32(4)[l] == (uint32_t)(sx / sy) && r32(5)[l] == (uint32_t)(sx % sy));
+            const uint64_t ux = r64(1)[l], uy = r64(2)[l];
+            assert_true(r64(0)[l] == ux / uy && r64(3)[l] == ux % uy);
+            assert_true((int64_t)r64(4)[l] == (int64_t)ux / (int64_t)uy &&
+                        (int64_t)r64(5)[l] == (int64_t)ux % (int64_t)uy);
+        }
+    }
+}
+
 /* ---- the documented errors ------------------------------------------------------------------------------------ */
 
 static double exact_ex2(double x) {
@@ -460,9 +497,10 @@ static void test_refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),      cmocka_unit_test(test_approximations), cmocka_unit_test(test_carries),
-        cmocka_unit_test(test_shuffles),    cmocka_unit_test(test_votes),          cmocka_unit_test(test_matrices),
-        cmocka_unit_test(test_matrix_rows), cmocka_unit_test(test_undefined),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_values),   cmocka_unit_test(test_divisions),   cmocka_unit_test(test_approximations),
+        cmocka_unit_test(test_carries),  cmocka_unit_test(test_shuffles),    cmocka_unit_test(test_votes),
+        cmocka_unit_test(test_matrices), cmocka_unit_test(test_matrix_rows), cmocka_unit_test(test_undefined),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests_name("exec", tests, NULL, NULL);
 }
