@@ -4,7 +4,7 @@
  *   y = epilogue(c)                                              y (N,2H,2W,O)
  * Two ways have no intermediate in memory. Folding f into the weights gives four 3x3 convolutions, one for each parity
  * of (p, q): 9 products an output pixel and channel pair instead of the 9/4 of the transposed convolution, which puts
- * every layer from 64 to 1024 pixels at 78 us on an H100 (38.7 GFLOP, 494.7 TFLOP/s), where memory takes 60 us at 1024
+ * every layer from 64 to 1024 pixels at 78 us on an H100 (38.7 GFLOP, 494.7 TFLOP/s), where memory takes 61 us at 1024
  * pixels and 16 us at 256. Here a block computes its part of t with a halo, keeps it in shared memory and filters it
  * there: 8 x 16 grid pixels give 16 x 32 of t and 12 x 28 outputs, so that 9/4 becomes 3.4, 30 us, below or near the
  * memory's time from 256 pixels up.
