@@ -219,9 +219,8 @@ static bool ordered(const gs_who *who, int lane, uint64_t other) {
     return (int)(thread / GS_LANES) == w->index && s->pair != NULL && before(time, s->pair[lane][thread % GS_LANES]);
 }
 
-static const gs_instr *other_instr(const gs_granule *g, bool writer) {
-    return gs_code_instr(atomic_load_explicit(writer ? &g->writer_code : &g->reader_code, memory_order_relaxed));
-}
+#define LOAD(x)     atomic_load_explicit(&(x), memory_order_relaxed)
+#define STORE(x, v) atomic_store_explicit(&(x), (v), memory_order_relaxed)
 
 static void say(const gs_who *who, int lane, const gs_granule *g, uint64_t other, bool other_writes, bool writes,
                 uint64_t address) {
@@ -229,7 +228,7 @@ static void say(const gs_who *who, int lane, const gs_granule *g, uint64_t other
     const uint32_t *size = w->launch->block, *grid = w->launch->grid;
     const uint32_t t = stamp_thread(other);
     char place[512] = "?", name[256];
-    const gs_instr *i = other_instr(g, other_writes);
+    const gs_instr *i = gs_code_instr(other_writes ? LOAD(g->writer_code) : LOAD(g->reader_code));
     if (i != NULL) {
         gs_where(i, place);
     }
@@ -262,9 +261,6 @@ static inline bool conflicts(const gs_who *who, int lane, uint64_t mine, uint64_
     }
     return !ordered(who, lane, other);
 }
-
-#define LOAD(x)     atomic_load_explicit(&(x), memory_order_relaxed)
-#define STORE(x, v) atomic_store_explicit(&(x), (v), memory_order_relaxed)
 
 /* The stamp, with the bytes of the old one when that is the same thread's at the same time. */
 static inline uint64_t with_bytes(uint64_t mine, uint64_t old) {
