@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""coverage.py OPTABLE [REPORT.json]: every kernel of kernels/*.cu (HO_KERNEL) and kernels/cuda/*.cu (__global__) must be
+named by an entry of the table (`OPTABLE --list`), and every name there must be a kernel. With the simulator's report, every
+kernel must besides be among those that were launched. Prints "ok ..." or "not ok ...: what is missing"."""
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+
+
+def kernels():
+    found = {}
+    for path in sorted(glob.glob(os.path.join(ROOT, "kernels", "**", "*.cu"), recursive=True)):
+        with open(path) as file:
+            text = re.sub(r"/\*.*?\*/|//[^\n]*", "", file.read(), flags=re.S)
+        names = re.findall(r"\bHO_KERNEL\s+(\w+)\s*\(", text)
+        names += re.findall(r"__global__\s+void\s+(?:__launch_bounds__\s*\((?:[^()]|\([^()]*\))*\)\s*)?(\w+)\s*\(", text)
+        for name in names:
+            found[name] = os.path.relpath(path, ROOT)
+        if text.count("HO_KERNEL ") + text.count("__global__ ") != len(names):
+            sys.exit(f"not ok kernels_found: {path} has kernels that this script does not recognise")
+    return found
+
+
+def report(name, missing):
+    print(f"not ok {name}: {', '.join(missing)}" if missing else f"ok {name}")
+    return bool(missing)
+
+
+def main():
+    known = kernels()
+    listing = subprocess.run([sys.argv[1], "--list"], check=True, capture_output=True, text=True).stdout
+    declared = {name for line in listing.splitlines() for name in line.split(":", 1)[1].split()}
+    bad = report("every_kernel_has_a_case", [f"{k} ({known[k]})" for k in sorted(set(known) - declared)])
+    bad |= report("every_named_kernel_exists", sorted(declared - set(known)))
+    if len(sys.argv) > 2:
+        with open(sys.argv[2]) as file:
+            launched = json.dumps(json.load(file))  # names are mangled: length, then name
+        missing = [k for k in sorted(known) if not re.search(rf'["_A-Z0-9]{len(k)}{k}|"{k}"', launched)]
+        bad |= report("every_kernel_was_launched", missing)
+    sys.exit(1 if bad or not known else 0)
+
+
+main()

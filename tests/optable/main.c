@@ -1,0 +1,103 @@
+/* optable [--list] [--self-test] [--json FILE] [NAME...]: runs the table or the named entries; one line each, and the
+ * last line counts. Exit status 1 when one failed or none ran. */
+#include "table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const ot_entry *const ot_families[] = {ot_pointwise, ot_linear,  ot_style, ot_modconv, ot_resampling, ot_norm,
+                                       ot_loss,      ot_kernels, ot_head,  ot_augment, NULL};
+
+typedef struct {
+    int passed, failed, not_run;
+    FILE *json;
+} totals;
+
+static void write_json(totals *t, const ot_entry *e, const ot_result *r) {
+    if (t->json == NULL) {
+        return;
+    }
+    (void)fprintf(
+        t->json,
+        "%s\n{\"op\": \"%s\", \"type\": \"f32\", \"target\": \"%s\", \"cases_run\": %d, \"cases_not_run\": %d, "
+        "\"reason\": \"%s\", \"passed\": %s",
+        t->passed + t->failed + t->not_run > 1 ? "," : "", e->name, ot_target(), r->cases, e->n_cases - r->cases,
+        r->not_run != NULL ? r->not_run : "", r->failed ? "false" : "true");
+    if (r->not_run == NULL && r->forward < 1e30 && r->gradient < 1e30) { /* JSON has no infinity */
+        (void)fprintf(t->json,
+                      ", \"forward\": %.3g, \"forward_budget\": %.3g, \"gradient\": %.3g, \"gradient_budget\": %.3g",
+                      r->forward, r->forward_budget, r->gradient, r->gradient_budget);
+    }
+    (void)fprintf(t->json, "}");
+}
+
+static void run_entry(totals *t, const ot_entry *e) {
+    ot_result r;
+    ot_run(e, &r);
+    if (r.not_run != NULL) {
+        ++t->not_run;
+        printf("skip %s: not run: %s\n", e->name, r.not_run);
+    } else if (r.failed) {
+        ++t->failed;
+        printf("not ok %s: %s\n", e->name, r.message);
+    } else {
+        ++t->passed;
+        printf("ok %s: %d cases, forward %.2g of %.2g, gradient %.2g of %.2g\n", e->name, r.cases, r.forward,
+               r.forward_budget, r.gradient, r.gradient_budget);
+    }
+    (void)fflush(stdout);
+    write_json(t, e, &r);
+}
+
+static bool named(const ot_entry *e, int n, char **names) {
+    bool found = n == 0;
+    for (int i = 0; i < n; ++i) {
+        found = found || strcmp(names[i], e->name) == 0;
+    }
+    return found;
+}
+
+int main(int argc, char **argv) {
+    totals t = {0};
+    bool list = false;
+    int at = 1;
+    for (; at < argc && strncmp(argv[at], "--", 2) == 0; ++at) {
+        if (strcmp(argv[at], "--self-test") == 0) {
+            return ot_self_test() == 0 ? 0 : 1;
+        }
+        if (strcmp(argv[at], "--list") == 0) {
+            list = true;
+        } else if (strcmp(argv[at], "--json") == 0 && at + 1 < argc) {
+            t.json = fopen(argv[++at], "w");
+            if (t.json == NULL) {
+                perror(argv[at]);
+                return 2;
+            }
+        } else {
+            (void)fprintf(stderr, "usage: optable [--list] [--self-test] [--json FILE] [NAME...]\n");
+            return 2;
+        }
+    }
+    if (t.json != NULL) {
+        (void)fprintf(t.json, "[");
+    }
+    for (const ot_entry *const *family = ot_families; *family != NULL; ++family) {
+        for (const ot_entry *e = *family; e->name != NULL; ++e) {
+            if (list) {
+                printf("%s: %s\n", e->name, e->kernels);
+            } else if (named(e, argc - at, argv + at)) {
+                run_entry(&t, e);
+            }
+        }
+    }
+    if (t.json != NULL) {
+        (void)fprintf(t.json, "\n]\n");
+        (void)fclose(t.json);
+    }
+    ot_close();
+    if (list) {
+        return 0;
+    }
+    printf("%d passed, %d failed, %d not run\n", t.passed, t.failed, t.not_run);
+    return t.failed == 0 && t.passed > 0 ? 0 : 1;
+}
