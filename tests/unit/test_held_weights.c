@@ -102,6 +102,9 @@ static void changes_are_seen(void **state) {
 /* What is kept is counted, serves both directions, and goes with the weights: the address may be used again. */
 static void kept_memory_goes(void **state) {
     (void)state;
+#ifdef HO_TARGET_CUDA
+    skip(); /* cuDNN reads weights as they lie: nothing is kept */
+#endif
     float first[N_ALL];
     ho_device *device = check_device();
     const size_t empty = ho_device_bytes(device);

@@ -61,13 +61,15 @@ static void test_arena_never_overlaps(void **state) {
     (void)state;
     ho_context_reset(context);
     enum { N = 400 };
+    static ho_real host[3001];
     ho_real *block[N] = {NULL};
     int64_t size[N] = {0};
     for (int step = 0; step < 4000; ++step) {
         const int i = (int)ho_uniform_int(1, 2, (uint64_t)step, N);
         if (block[i] != NULL) {
+            assert_int_equal(ho_device_download(device, host, block[i], (size_t)size[i] * sizeof *host), HO_OK);
             for (int64_t j = 0; j < size[i]; ++j) {
-                assert_true(block[i][j] == (ho_real)i); /* nobody else wrote here */
+                assert_true(host[j] == (ho_real)i); /* nobody else wrote here */
             }
             ho_scratch_free(context, block[i]);
             block[i] = NULL;
@@ -75,8 +77,9 @@ static void test_arena_never_overlaps(void **state) {
             size[i] = 1 + ho_uniform_int(1, 3, (uint64_t)step, 3000);
             assert_int_equal(ho_scratch(context, size[i], &block[i]), HO_OK);
             for (int64_t j = 0; j < size[i]; ++j) {
-                block[i][j] = (ho_real)i;
+                host[j] = (ho_real)i;
             }
+            assert_int_equal(ho_device_upload(device, block[i], host, (size_t)size[i] * sizeof *host), HO_OK);
         }
     }
 }

@@ -184,7 +184,10 @@ static bool check_product(const queued_product *q) {
                       (long long)p->ldb, (long long)least_b, (long long)p->ldc);
         return false;
     }
-    if (q->count > 1 && q->stride_c < p->ldc * (p->n - 1) + p->m) {
+    /* One after the other, or each in the gaps that ldc leaves in the columns of the others. */
+    const bool apart = q->stride_c >= p->ldc * (p->n - 1) + p->m;
+    const bool interleaved = q->stride_c >= p->m && q->stride_c * (q->count - 1) + p->m <= p->ldc;
+    if (q->count > 1 && !apart && !interleaved) {
         GS_WRONG_CALL(q->where, "the matrices C of the batch overlap: stride %lld", (long long)q->stride_c);
         return false;
     }
