@@ -48,6 +48,8 @@ ho_status ho_cmd_run(const char *name, int argc, char **argv);
 ho_status ho_cmd_stage(const char *name, int argc, char **argv);
 ho_status ho_cmd_synth(const char *name, int argc, char **argv);
 ho_status ho_cmd_lpips(const char *name, int argc, char **argv);
+ho_status ho_cmd_import_weights(const char *name, int argc, char **argv);
+ho_status ho_cmd_export_weights(const char *name, int argc, char **argv);
 ho_status ho_cmd_info(const char *name, int argc, char **argv);
 ho_status ho_cmd_help(const char *name, int argc, char **argv);
 ho_status ho_cmd_version(const char *name, int argc, char **argv);

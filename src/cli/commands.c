@@ -23,6 +23,24 @@ static const char STAGE_DETAIL[] =
     "  key=value     overrides a key of the config ('handsoff help config' lists the keys)\n"
     "  --force       run it in any case, from its beginning\n";
 
+static const char IMPORT_WEIGHTS_DETAIL[] =
+    "  FILE          .pt or .pth (both forms of torch.save), NVIDIA's .pkl, .npz, .safetensors. Nothing in it is run.\n"
+    "                Pixel classifiers: one file a member, all before OUT.h5\n"
+    "  --list        print names, shapes and types, and the kind; write nothing\n"
+    "  --kind        insist on what the file is instead of looking at its names:\n"
+    "                stylegan2-ada         NVIDIA's StyleGAN2 (also StyleGAN-Human)     -> generator, discriminator\n"
+    "                rosinality            rosinality/stylegan2-pytorch                 -> generator, discriminator\n"
+    "                restyle               ReStyle, pSp, e4e                            -> its generator\n"
+    "                vgg16, alexnet, squeezenet1_1   torchvision's                      -> LPIPS network\n"
+    "                squeezenet1_1-caffe   Caffe's names and colours                    -> LPIPS network\n"
+    "                lpips                 the whole state of the package lpips         -> LPIPS network\n"
+    "                resnet50, resnet101, deeplabv3_resnet50, deeplabv3_resnet101   torchvision's names are kept\n"
+    "                classifier            pixel classifiers of HandsOff, EditGAN, DatasetGAN -> label head\n"
+    "  --lpips       LPIPS's linear layers (v0.0 or v0.1) for vgg16, alexnet or squeezenet1_1\n"
+    "  --generator   the generator.h5 that a classifier belongs to; without it: told by its number of channels\n"
+    "  --size        of a classifier's labels, height x width (default 512x512)\n"
+    "A generator is used with gan.weights=OUT.h5; where its discriminator came along, gan.init=OUT.h5 trains on.\n";
+
 static const ho_command TOOLS[] = {
     {"synth", "--weights G.h5 --seeds 0-3,7 [--trunc 0.7] [--noise const|none] --out DIR",
      "write generated images as PNG",
@@ -34,6 +52,13 @@ static const ho_command TOOLS[] = {
      ho_cmd_synth, true},
     {"lpips", "--weights NET.h5 A.png B.png", "print the LPIPS distance of two images",
      "  --weights     the LPIPS network\n", ho_cmd_lpips, true},
+    {"import-weights", "FILE OUT.h5 [--kind NAME] [--lpips FILE] [--generator G.h5] [--size HxW] | --list FILE",
+     "take over a network of PyTorch or NumPy", IMPORT_WEIGHTS_DETAIL, ho_cmd_import_weights, false},
+    {"export-weights", "IN.h5 OUT.pt", "write a generator for PyTorch",
+     "  IN.h5         a generator (generator.h5)\n"
+     "  OUT.pt        {\"g_ema\": ..., \"latent_avg\": ...} in the naming of rosinality/stylegan2-pytorch; torch.load "
+     "reads it\n",
+     ho_cmd_export_weights, false},
     {"info", "FILE.h5 | --device", "print what a file is, made from what and by what, names and shapes",
      "  --device      print instead the processors and GPUs that can compute here\n", ho_cmd_info, false},
     {"help", "[COMMAND | config]", "print the commands, one command, or all config keys", NULL, ho_cmd_help, false},
