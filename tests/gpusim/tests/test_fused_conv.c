@@ -221,7 +221,7 @@ static void check_forward(const problem *p, const float *x, const float *scale, 
         const double plane = (double)p->strength * p->noise[(shared ? 0 : n * pixels) + pixel];
         const double v = p->d[n * s->O + o] * y.v[i] + plane + p->b[o];
         y.v[i] = e.gain * (v > 0.0 ? v : e.slope * v);
-        y.size[i] = e.gain * (fabs(p->d[n * s->O + o]) * y.size[i] + fabs(plane) + fabs(p->b[o]));
+        y.size[i] = e.gain * (fabs((double)p->d[n * s->O + o]) * y.size[i] + fabs(plane) + fabs((double)p->b[o]));
     }
     out = on_device(NULL, p->n_y);
     assert_int_equal(ho_fused_forward(device, s, x, scale, w, &e, out), HO_OK);
@@ -244,9 +244,9 @@ static void check_input(const problem *p, const float *x, const float *scale, co
     for (int64_t i = 0; i < p->n_x; ++i) {
         const int64_t at = i / (pixels * s->C) * s->C + i % s->C;
         g_s.v[at] += g_x.v[i] * p->x[i];
-        g_s.size[at] += g_x.size[i] * fabs(p->x[i]);
+        g_s.size[at] += g_x.size[i] * fabs((double)p->x[i]);
         g_x.v[i] *= p->scale[at];
-        g_x.size[i] *= fabs(p->scale[at]);
+        g_x.size[i] *= fabs((double)p->scale[at]);
     }
     const double terms = 9.0 * (double)s->O + 4.0;
     ho_fused_gradients all = {x, scale, w, g, on_device(NULL, p->n_x), on_device(NULL, s->N * s->C), false, false};
@@ -255,11 +255,11 @@ static void check_input(const problem *p, const float *x, const float *scale, co
     check("g_scale", p, all.g_scale, g_s, s->N * s->C, terms + (double)pixels);
     for (int64_t i = 0; i < p->n_x; ++i) {
         g_x.v[i] += p->x[i];
-        g_x.size[i] += fabs(p->x[i]);
+        g_x.size[i] += fabs((double)p->x[i]);
     }
     for (int64_t i = 0; i < s->N * s->C; ++i) {
         g_s.v[i] += p->scale[i];
-        g_s.size[i] += fabs(p->scale[i]);
+        g_s.size[i] += fabs((double)p->scale[i]);
     }
     all = (ho_fused_gradients){x, scale, w, g, on_device(p->x, p->n_x), NULL, true, false};
     assert_int_equal(ho_fused_backward_input(device, s, &all), HO_OK);
