@@ -317,16 +317,19 @@ static void set_params(gs_launch *launch) {
     }
 }
 
-/* Other block widths for 1-D launches: options.block_width. */
+/* Other block widths and fewer blocks for 1-D launches: options.block_width, options.grid_blocks. */
 static void set_shape(gs_launch *launch) {
     const gs_launch_config *c = launch->config;
     memcpy(launch->grid, c->grid, sizeof launch->grid);
     memcpy(launch->block, c->block, sizeof launch->block);
-    const int32_t *bound = launch->function->max_threads;
-    const int64_t most = bound[0] > 0 ? (int64_t)bound[0] * bound[1] * bound[2] : 1024;
-    const int width = gs_get_options()->block_width;
-    if (width > 0 && c->block[1] == 1 && c->block[2] == 1 && !launch->function->required_threads && width <= most) {
-        launch->block[0] = (uint32_t)width;
+    /* A kernel with a launch bound was written for its own width. */
+    const bool any_shape = launch->function->max_threads[0] == 0 && c->block[1] == 1 && c->block[2] == 1;
+    const uint32_t width = (uint32_t)gs_get_options()->block_width, blocks = (uint32_t)gs_get_options()->grid_blocks;
+    if (width > 0 && any_shape) {
+        launch->block[0] = width;
+    }
+    if (blocks > 0 && any_shape && c->grid[1] == 1 && c->grid[2] == 1 && c->grid[0] > blocks) {
+        launch->grid[0] = blocks;
     }
     launch->n_blocks = (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2];
 }

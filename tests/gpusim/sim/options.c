@@ -22,6 +22,7 @@ static const struct {
     {"threads", IS_INT, &options.threads, 1, 64},
     {"edge_blocks", IS_INT, &options.edge_blocks, 0, 1 << 30},
     {"block", IS_INT, &options.block_width, 0, 1024},
+    {"grid", IS_INT, &options.grid_blocks, 0, 1 << 30},
     {"slice", IS_I64, &options.slice, 1, INT64_C(1) << 40},
     {"arch", IS_INT, &options.architecture, 80, 120},
     {"memory", IS_I64, &options.memory, 1, INT64_C(1) << 20},
