@@ -125,9 +125,19 @@ def all_mutants(build):
         bounds = entries(text)
         names = plain_names([e for e, _, _ in bounds])
         for entry, begin, end in bounds:
-            where = "?"
+            where, wide = "?", set()
             for number in range(begin, end):
                 line = lines[number]
+                # Do both numbers of a 64-bit division fit 32 bits? Both answers lead to the same quotient: no mutants.
+                if m := re.match(r"\s*and\.b64\s+(%rd\d+), %rd\d+, -4294967296;", line):
+                    wide.add(m.group(1))
+                elif m := re.match(r"\s*setp\.\w+\.s64\s+(%p\d+), (%rd\d+), 0;", line):
+                    wide.discard(m.group(1))
+                    if m.group(2) in wide:
+                        wide.add(m.group(1))
+                        continue
+                elif (m := re.match(r"\s*@!?(%p\d+)\s+bra", line)) and m.group(1) in wide:
+                    continue
                 if m := re.match(r"\s*\.loc\s+(\d+) (\d+) \d+(?:.*inlined_at (\d+) (\d+))?", line):
                     where = f"{Path(files.get(m.group(3) or m.group(1), '?')).name}:{m.group(4) or m.group(2)}"
                 for kind, now in changes(line):
@@ -146,12 +156,12 @@ class Table:
     """The program with the cases, and which cases run which kernel."""
 
     def __init__(self, program, lib, gpusim):
-        self.program, self.lib, self.gpusim = [str(program)], str(lib), gpusim
+        self.program, self.lib, self.gpusim = [str(program)], str(lib), gpusim  # gpusim: sets of options, tried in turn
         self.cases = {}  # entry -> [(instructions, seconds, name)]
 
     def run(self, names, seconds, options):
         env = dict(os.environ, LD_LIBRARY_PATH=f"{self.lib}:{os.environ.get('LD_LIBRARY_PATH', '')}", OMP_NUM_THREADS="1",
-                   GPUSIM=",".join([o for o in (self.gpusim, "threads=1", *options) if o]))
+                   GPUSIM=",".join([o for o in ("threads=1", *options) if o]))
         run = subprocess.Popen([*self.program, *names], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                start_new_session=True)
         try:
@@ -174,7 +184,7 @@ class Table:
         for name in dict.fromkeys(names):
             with tempfile.TemporaryDirectory() as folder:
                 report, start = Path(folder) / "report", time.time()
-                status, output = self.run([name], 600, [f"report={report}"])
+                status, output = self.run([name], 600, [self.gpusim[0], f"report={report}"])
                 seconds = time.time() - start
                 if status != 0:
                     print(f"case {name} fails without a mutant (status {status}): left out; {output.strip()[-200:]}")
@@ -197,8 +207,8 @@ def judge(mutant, text, table):
     with tempfile.NamedTemporaryFile("w", suffix=".ptx") as f:
         f.write(f"// replaces {mutant.entry}\n" + "\n".join(lines))
         f.flush()
-        for _, seconds, name in cases:
-            status, output = table.run([name], max(LEAST_SECONDS, FACTOR * seconds), [f"ptx={f.name}"])
+        for options, (_, seconds, name) in ((o, c) for o in table.gpusim for c in cases):
+            status, output = table.run([name], max(LEAST_SECONDS, FACTOR * seconds), [options, f"ptx={f.name}"])
             if status is None:
                 return "killed", f"{name}: does not end"
             if status == 99:
@@ -260,7 +270,7 @@ def main():
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     parser.add_argument("--program", type=Path, help="default: BUILD/tests/optable-cuda")
     parser.add_argument("--lib", type=Path, help="default: BUILD/gpusim/lib")
-    parser.add_argument("--gpusim", default="order=forward", help="options of every run")
+    parser.add_argument("--gpusim", action="append", help="options of a run; several: a mutant survives all of them")
     parser.add_argument("--sample", type=int, default=0, help="only N mutants, drawn by --seed (0: all)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--budget", type=float, default=0, help="begin no mutant after this many seconds (0: no limit)")
@@ -292,7 +302,7 @@ def main():
     chosen = chosen[: args.sample or None]
     todo = [m for m in chosen if key(m) not in results or (args.again and results[key(m)]["verdict"] != "killed")]
     table = Table((args.program or args.build / "tests" / "optable-cuda").resolve(), (args.lib or args.build / "gpusim" / "lib").resolve(),
-                  args.gpusim)
+                  args.gpusim or ["order=forward", "order=forward,block=32,grid=2"])
     table.learn(args.build / "gpusim" / "mutant_cases.json")
     start, done = time.time(), 0
 
