@@ -20,5 +20,5 @@ $(BUILD)/tests/optable-cuda: $(optable_src:tests/optable/%.c=$(BUILD)/optable/cu
 test-binaries: $(BUILD)/tests/optable-cpu
 test-optable: $(BUILD)/tests/optable-cpu
 	@BUILD=$(BUILD) tests/run.sh tests/cli/test_optable.sh
-test-optable-cuda: $(BUILD)/tests/optable-cuda $(if $(filter sim,$(GPU)),$(SIM_LIB)/libcudart.so.13)
+test-optable-cuda: $(BUILD)/tests/optable-cuda $(if $(filter sim,$(GPU)),gpusim)
 	@BUILD=$(BUILD) GPU=$(GPU) tests/run.sh tests/optable/test_cuda.sh

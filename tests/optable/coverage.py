@@ -26,6 +26,12 @@ def kernels():
     return found
 
 
+def names_in(line):
+    """The kernels of one line of the simulator's report; templates there carry their arguments."""
+    for kernel in line.get("kernels", []):
+        yield re.split(r"[^\w]", kernel["name"])[0]
+
+
 def report(name, missing):
     print(f"not ok {name}: {', '.join(missing)}" if missing else f"ok {name}")
     return bool(missing)
@@ -39,8 +45,8 @@ def main():
     bad |= report("every_named_kernel_exists", sorted(declared - set(known)))
     if len(sys.argv) > 2:
         with open(sys.argv[2]) as file:
-            launched = json.dumps(json.load(file))  # names are mangled: length, then name
-        missing = [k for k in sorted(known) if not re.search(rf'["_A-Z0-9]{len(k)}{k}|"{k}"', launched)]
+            launched = {name for line in file for name in names_in(json.loads(line))}
+        missing = [k for k in sorted(known) if k not in launched]
         bad |= report("every_kernel_was_launched", missing)
     sys.exit(1 if bad or not known else 0)
 

@@ -9,7 +9,7 @@ import sys
 
 LEDGER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ledger.json")
 WORSE, FLOOR = 1.5, 4 * 2.0**-23
-COMMAND = {"cpu": "make test-optable", "cuda": "make test-optable-cuda"}
+COMMAND = {"cpu": "make test-optable", "cuda": "make test-optable-cuda GPU=sim"}
 
 
 def findings(result, ledger):

@@ -1,5 +1,6 @@
-/* optable [--list] [--self-test] [--json FILE] [NAME...]: runs the table or the named entries; one line each, and the
- * last line counts. Exit status 1 when one failed or none ran. */
+/* optable [--list] [--self-test] [--any-width] [--json FILE] [NAME...]: runs the table or the named entries; one line
+ * each, and the last line counts. --any-width leaves out the kernels that need the block width they were written for.
+ * Exit status 1 when one failed or none ran. */
 #include "table.h"
 
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static bool named(const ot_entry *e, int n, char **names) {
 
 int main(int argc, char **argv) {
     totals t = {0};
-    bool list = false;
+    bool list = false, any_width = false;
     int at = 1;
     for (; at < argc && strncmp(argv[at], "--", 2) == 0; ++at) {
         if (strcmp(argv[at], "--self-test") == 0) {
@@ -67,6 +68,8 @@ int main(int argc, char **argv) {
         }
         if (strcmp(argv[at], "--list") == 0) {
             list = true;
+        } else if (strcmp(argv[at], "--any-width") == 0) {
+            any_width = true;
         } else if (strcmp(argv[at], "--json") == 0 && at + 1 < argc) {
             t.json = fopen(argv[++at], "w");
             if (t.json == NULL) {
@@ -74,7 +77,7 @@ int main(int argc, char **argv) {
                 return 2;
             }
         } else {
-            (void)fprintf(stderr, "usage: optable [--list] [--self-test] [--json FILE] [NAME...]\n");
+            (void)fprintf(stderr, "usage: optable [--list] [--self-test] [--any-width] [--json FILE] [NAME...]\n");
             return 2;
         }
     }
@@ -85,7 +88,7 @@ int main(int argc, char **argv) {
         for (const ot_entry *e = *family; e->name != NULL; ++e) {
             if (list) {
                 printf("%s: %s\n", e->name, e->kernels);
-            } else if (named(e, argc - at, argv + at)) {
+            } else if (!(any_width && e->tensor_cores) && named(e, argc - at, argv + at)) {
                 run_entry(&t, e);
             }
         }
