@@ -54,7 +54,8 @@ __global__ void __launch_bounds__(HO_TILE_THREADS, 2)
     const ho_place at = ho_place_of(&p, blockIdx.x, HO_TILE_WARPS * MF, HO_TILE_COLUMNS, 8 * NF);
     ho_tile_multiply<T, MODE, MF, NF>(p, at, sums, acc);
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row = at.h + warp * MF, column = at.w + lane / 4;
-    __syncthreads(); /* the operands are done with: `sums` (warp, channel) takes their place */
+    /* `sums` (warp, channel) lies where the raw values did, which nobody reads after the last barrier of the product.
+     */
 #pragma unroll
     for (int f = 0; f < NF; ++f) {
         const int channel = 8 * f + 2 * (lane % 4), count = p.O - at.o - channel;
