@@ -90,9 +90,9 @@ static ho_status choose(ho_weights *w, const char *wanted, const kind **chosen, 
         if ((*chosen)->fits(w, prefix)) {
             return HO_OK;
         }
-        HO_FAIL(HO_EFORMAT, "%s: is no %s (%s): %s%s%s; it has %" PRId64 " tensors and begins with %s", w->path,
+        HO_FAIL(HO_EFORMAT, "%s: is no %s (%s): %s%s; it has %" PRId64 " tensors and begins with %s", w->path,
                 (*chosen)->name, (*chosen)->what, found != NULL ? "it looks like " : "its names fit no known network",
-                found != NULL ? found->name : "", found != NULL ? "" : "", w->n, names);
+                found != NULL ? found->name : "", w->n, names);
     }
     if (found == NULL && ho_find_anchor(w, "lin0.model.1.weight", prefix)) {
         HO_FAIL(HO_EFORMAT,
@@ -132,6 +132,10 @@ ho_status ho_weights_import(const ho_import_options *options, const char *out, c
     report[0] = '\0';
     HO_TRY(ho_weights_open(options->files[0], &import.weights));
     ho_status status = choose(import.weights, options->kind, &chosen, import.prefix);
+    if (chosen == NULL) {
+        ho_weights_close(import.weights);
+        return status;
+    }
     if (status == HO_OK && options->n_files > 1 && chosen->import != ho_import_classifier) {
         status = ho_fail(HO_EUSAGE, __FILE__, __LINE__, "%s: is a %s: that is one file, not %d", options->files[0],
                          chosen->name, options->n_files);

@@ -12,6 +12,7 @@
 typedef struct {
     zip_file_t *file;
     int64_t member, at;
+    bool stored; /* not compressed */
 } ho_member_reader;
 
 struct ho_weights {

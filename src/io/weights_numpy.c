@@ -65,7 +65,8 @@ static ho_status open_objects(ho_weights *w, int64_t member, const ho_source *so
     const ho_node *state = ho_node_is(root, HO_NODE_CALL) ? root->state : NULL;
     ho_tensor_walk walk = {w, source, member, no_storages, w->path, 0};
     ho_status status = HO_OK;
-    if (ho_node_is(state, HO_NODE_TUPLE) && state->n_items == 5 && ho_node_is(state->item[4], HO_NODE_LIST)) {
+    if (state != NULL && state->kind == HO_NODE_TUPLE && state->n_items == 5 &&
+        ho_node_is(state->item[4], HO_NODE_LIST)) {
         const ho_node *objects = state->item[4];
         status = ho_walk_tensors(&walk, objects->n_items == 1 ? objects->item[0] : objects);
     }

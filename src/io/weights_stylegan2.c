@@ -34,8 +34,10 @@ bool ho_fits_rosinality(const ho_weights *weights, char *prefix) {
 }
 
 bool ho_fits_restyle(const ho_weights *weights, char *prefix) {
-    return ho_find_anchor(weights, "decoder.input.input", prefix) && strlen(prefix) + 9 < HO_WEIGHT_NAME &&
-           strcat(prefix, "decoder.") != NULL;
+    const bool found = ho_find_anchor(weights, "decoder.input.input", prefix);
+    const size_t n = found ? strlen(prefix) : 0;
+    (void)snprintf(prefix + n, HO_WEIGHT_NAME - n, found ? "decoder." : "");
+    return found;
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */

@@ -118,27 +118,38 @@ static void draw_z(int64_t first, int64_t z_dim, float *z) {
     }
 }
 
-static ho_status estimate_mean(const ho_plan *plan, bool ros, const ho_sg2 *s, float *mean) {
-    mapping m = {{0}, {0}};
-    const int64_t widest = s->z_dim > s->w_dim ? s->z_dim : s->w_dim;
-    float *x = malloc((size_t)(2 * BATCH * widest) * sizeof *x), *y = x + BATCH * widest;
-    double *sum = calloc((size_t)s->w_dim, sizeof *sum);
-    ho_status status = x == NULL || sum == NULL
-                           ? ho_fail(HO_EMEMORY, __FILE__, __LINE__, "no memory to find the mean of w")
-                           : load_mapping(plan, ros, s, &m);
+/* Sums of w over SAMPLES z, rounded up to whole batches; x and y have room for a batch each. */
+static int64_t sum_latents(const mapping *m, const ho_sg2 *s, float *x, float *y, double *sum) {
     int64_t n = 0;
-    for (; status == HO_OK && n < SAMPLES; n += BATCH) {
+    for (; n < SAMPLES; n += BATCH) {
         draw_z(n, s->z_dim, x);
-        for (int64_t l = 0; l < s->mapping_layers; ++l) {
-            dense_lrelu(x, m.turned[l], m.bias[l], l == 0 ? s->z_dim : s->w_dim, s->w_dim, y);
+        for (int64_t l = 0; l < s->mapping_layers && m->bias[l] != NULL; ++l) {
+            dense_lrelu(x, m->turned[l], m->bias[l], l == 0 ? s->z_dim : s->w_dim, s->w_dim, y);
             memcpy(x, y, (size_t)(BATCH * s->w_dim) * sizeof *x);
         }
         for (int64_t i = 0; i < BATCH * s->w_dim; ++i) {
             sum[i % s->w_dim] += (double)x[i];
         }
     }
-    for (int64_t i = 0; status == HO_OK && i < s->w_dim; ++i) {
-        mean[i] = (float)(sum[i] / (double)n);
+    return n;
+}
+
+static ho_status estimate_mean(const ho_plan *plan, bool ros, const ho_sg2 *s, float *mean) {
+    mapping m = {{0}, {0}};
+    const int64_t widest = s->z_dim > s->w_dim ? s->z_dim : s->w_dim;
+    float *x = malloc((size_t)(2 * BATCH * widest) * sizeof *x);
+    double *sum = calloc((size_t)s->w_dim, sizeof *sum);
+    if (x == NULL || sum == NULL) {
+        free(x);
+        free(sum);
+        HO_FAIL(HO_EMEMORY, "no memory to find the mean of w");
+    }
+    const ho_status status = load_mapping(plan, ros, s, &m);
+    if (status == HO_OK) {
+        const int64_t n = sum_latents(&m, s, x, x + BATCH * widest, sum);
+        for (int64_t i = 0; i < s->w_dim; ++i) {
+            mean[i] = (float)(sum[i] / (double)n);
+        }
     }
     free_mapping(&m);
     free(x);

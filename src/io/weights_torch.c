@@ -222,7 +222,7 @@ static ho_status walk_module(ho_tensor_walk *walk, const ho_node *state, const c
 
 /* OrderedDict([(key, value), ...]), as Python 2 wrote it. */
 static ho_status walk_list_of_pairs(ho_tensor_walk *walk, const ho_node *list, const char *name, int depth) {
-    for (int64_t i = 0; i < list->n_items; ++i) {
+    for (int64_t i = 0; list != NULL && i < list->n_items; ++i) {
         const ho_node *pair = list->item[i];
         if (is_row(pair) && pair->n_items == 2) {
             HO_TRY(walk_key(walk, pair->item[0], pair->item[1], name, depth));

@@ -141,7 +141,7 @@ ho_status ho_weights_read(ho_weights *weights, const ho_weight *weight, float *v
         HO_FAIL(HO_EFORMAT, "%s: the elements of '%.200s' are strewn over %lld", weights->path, weight->name,
                 (long long)n);
     }
-    float *run = malloc((size_t)n * sizeof *run);
+    float *run = calloc((size_t)n, sizeof *run);
     if (run == NULL) {
         HO_FAIL(HO_EMEMORY, "%s: no memory to read '%.200s'", weights->path, weight->name);
     }

@@ -34,13 +34,17 @@ static ho_status restart(ho_weights *w, int64_t member) {
     if (w->reader.file != NULL) {
         (void)zip_fclose(w->reader.file);
     }
-    w->reader = (ho_member_reader){zip_fopen_index(w->zip, (zip_uint64_t)member, 0), member, 0};
+    zip_stat_t about;
+    zip_stat_init(&about);
+    const bool stored = zip_stat_index(w->zip, (zip_uint64_t)member, 0, &about) == 0 &&
+                        (about.valid & ZIP_STAT_COMP_METHOD) != 0 && about.comp_method == ZIP_CM_STORE;
+    w->reader = (ho_member_reader){zip_fopen_index(w->zip, (zip_uint64_t)member, 0), member, 0, stored};
     return w->reader.file != NULL ? HO_OK : zip_failed(w, member, zip_strerror(w->zip));
 }
 
 /* Bytes in order; NULL steps over them. */
 static ho_status read_on(ho_weights *w, int64_t n, uint8_t *bytes) {
-    uint8_t waste[1 << 14];
+    uint8_t waste[1 << 14] = {0};
     for (int64_t done = 0; done < n;) {
         const int64_t left = n - done, most = (int64_t)sizeof waste;
         const int64_t now = bytes != NULL || left < most ? left : most;
@@ -61,7 +65,7 @@ ho_status ho_zip_read(ho_weights *weights, int64_t member, int64_t first, int64_
         HO_TRY(restart(weights, member));
     }
     /* A stored member can be entered anywhere, a compressed one only from its beginning. */
-    if (r->at < first && zip_fseek(r->file, first, SEEK_SET) == 0) {
+    if (r->at < first && r->stored && zip_fseek(r->file, first, SEEK_SET) == 0) {
         r->at = first;
     }
     HO_TRY(read_on(weights, first - r->at, NULL));
@@ -77,7 +81,7 @@ static ho_status read_memory(const ho_source *source, int64_t offset, int64_t n,
 
 /* At most `most` bytes from the member's beginning; free(source->user) frees them. */
 static ho_status load_member(ho_weights *w, int64_t member, int64_t most, ho_source *source) {
-    int64_t size;
+    int64_t size = 0;
     HO_TRY(ho_zip_size(w, member, &size));
     size = size < most ? size : most;
     void *bytes = malloc((size_t)size + 1);
@@ -118,7 +122,7 @@ static ho_status locate(void *user, const char *key, ho_weight_type type, ho_sto
 
 static ho_status byte_order(torch_archive *a) {
     char name[2 * HO_WEIGHT_NAME];
-    ho_source text;
+    ho_source text = {0};
     (void)snprintf(name, sizeof name, "%sbyteorder", a->top);
     const int64_t member = ho_zip_find(a->weights, name);
     if (member < 0) {
@@ -134,7 +138,7 @@ static ho_status open_torch(ho_weights *w, int64_t member, const char *name) {
     torch_archive archive = {w, "", false};
     ho_source source;
     ho_pickle *pickle = NULL;
-    int64_t size;
+    int64_t size = 0;
     const size_t n = strlen(name) - strlen("data.pkl");
     if (n >= sizeof archive.top) {
         HO_FAIL(HO_EFORMAT, "%s: the archive's folder has a name of %zu characters", w->path, n);
