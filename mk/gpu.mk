@@ -35,7 +35,7 @@ $(BUILD)/gpu/steps-cuda: $(step_bench_src:%.c=$(BUILD)/gpu/%.cuda.o) $(BUILD)/cu
 
 # Which programs a target needs is asked of its script, so that the list is in one place.
 gpu_env       = BUILD=$(BUILD) GPU=$(GPU) QUICK=$(QUICK) SIM_LIB=$(abspath $(BUILD)/gpusim/lib) CUDA_HOME=$(CUDA_HOME)
-gpu_simulator = $(if $(filter sim,$(GPU)),gpusim)
+gpu_simulator = $(if $(filter sim,$(GPU)),$(addprefix $(BUILD)/gpusim/lib/,libcudart.so.13 libcublas.so.13 libcudnn.so.9 libcuda.so.1))
 optable_cuda  = $(if $(wildcard tests/optable),$(BUILD)/tests/optable-cuda)
 
 .PHONY: test-gpu bench-gpu test-gpu-binaries bench-gpu-binaries

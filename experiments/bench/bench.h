@@ -54,9 +54,10 @@ ho_status bench_normal(bench_work *work, int rank, const int64_t *dim, uint64_t 
 /* Config-f with another size and width: channel_base 32768, 8 mapping layers, 512 latents; up to 16 pixels, for
  * rehearsals, small in everything. */
 ho_stylegan2_shape bench_stylegan2(int64_t size, int64_t channel_max);
-/* A VGG16 of full width with random weights for LPIPS, through a temporary file; its layers are the published ones. */
+/* A VGG16 with random weights for LPIPS, through a temporary file; its layers are the published ones, a sixteenth as
+ * wide for rehearsals (`size` up to 16 pixels). */
 struct ho_perceptual;
-ho_status bench_vgg16(bench_work *work, struct ho_perceptual **net);
+ho_status bench_vgg16(bench_work *work, int64_t size, struct ho_perceptual **net);
 
 /* FLOPs by formula: convolutions (direct), products and FIR filters (16 taps); a multiply-add is 2. One sample. */
 double bench_flop_synthesis(const ho_stylegan2_shape *shape);

@@ -81,7 +81,7 @@ ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t loss_size
     HO_TRY(ho_generator_create(work->device, &shape, 1, &s.generator));
     ho_params_set_trainable(ho_generator_params(s.generator), false);
     HO_TRY(ho_params_hold(ho_generator_params(s.generator), true));
-    HO_TRY(bench_vgg16(work, &s.net));
+    HO_TRY(bench_vgg16(work, size, &s.net));
     s.reduction = size / loss_size;
     HO_TRY(bench_normal(work, HO_SHAPE(1, loss_size, loss_size, 3), 1, &s.target));
     HO_TRY(ho_perceptual_features(work->lasting, s.net, s.target, &s.taps));

@@ -30,7 +30,7 @@ static ho_status run_lpips(bench_work *work) {
 
 ho_status bench_make_lpips(bench_work *work, int64_t size, int64_t N, int64_t backward) {
     static lpips s;
-    HO_TRY(bench_vgg16(work, &s.net));
+    HO_TRY(bench_vgg16(work, size, &s.net));
     HO_TRY(bench_normal(work, HO_SHAPE(N, size, size, 3), 1, &s.a));
     HO_TRY(bench_normal(work, HO_SHAPE(N, size, size, 3), 2, &s.b));
     s.backward = backward != 0;

@@ -65,7 +65,7 @@ static ho_status write_conv(ho_store *store, int index, int64_t O, int64_t I) {
     return status;
 }
 
-static ho_status write_vgg16(ho_store *store) {
+static ho_status write_vgg16(ho_store *store, int64_t narrower) {
     static const int64_t THREE[1] = {3};
     static const float SHIFT[3] = {-0.030F, -0.088F, -0.188F}, SCALE[3] = {0.458F, 0.448F, 0.450F};
     int64_t I = 3;
@@ -75,18 +75,18 @@ static ho_status write_vgg16(ho_store *store) {
     HO_TRY(ho_store_write(store, "shift", HO_F32, 1, THREE, SHIFT));
     HO_TRY(ho_store_write(store, "scale", HO_F32, 1, THREE, SCALE));
     for (int l = 0; l < VGG16_LAYERS; ++l) {
-        HO_TRY(write_conv(store, VGG16[l].index, VGG16[l].width, I));
-        I = VGG16[l].width;
+        HO_TRY(write_conv(store, VGG16[l].index, VGG16[l].width / narrower, I));
+        I = VGG16[l].width / narrower;
     }
     return ho_store_commit(store);
 }
 
-ho_status bench_vgg16(bench_work *work, struct ho_perceptual **net) {
+ho_status bench_vgg16(bench_work *work, int64_t size, struct ho_perceptual **net) {
     char path[64];
     ho_store *store = NULL;
     (void)snprintf(path, sizeof path, "/tmp/handsoff-bench-vgg16-%ld.h5", (long)getpid());
     HO_TRY(ho_store_create(path, &store));
-    ho_status status = write_vgg16(store);
+    ho_status status = write_vgg16(store, size <= 16 ? 16 : 1);
     ho_store_close(store);
     status = status == HO_OK ? ho_perceptual_load(work->device, path, net) : status;
     (void)remove(path);

@@ -31,9 +31,10 @@ P
 
 kernels=(--size gpu) items="synth_256_n1 synth_256_n8 synth_512_n1 synth_1024_n1 invert_256_n1 invert_512_n1 invert_1024_n1
     lpips_256_n1_fwdbwd head_infer_256 head_train_4096 deeplab_64_n4_train gan_64_n16 gan_256_n8"
-steps=(--quick)
+steps=(--quick) limit=45 unfreed=()
 if [ -n "$simulated" ]; then
-    kernels=(--size tiny --simulated) steps=(--quick --simulated) items="tiny_synth tiny_invert tiny_head_infer tiny_deeplab tiny_gan"
+    kernels=(--size tiny --simulated) limit=70 unfreed=(experiments/gpu/unfreed.sh)
+    steps=(--quick --simulated) items="tiny_synth tiny_invert tiny_head_infer tiny_deeplab tiny_gan"
 fi
 if [ -n "$QUICK" ]; then kernels+=(ho_k_add ho_k_scale ho_k_column_sums) items="tiny_deeplab"; fi
 
@@ -42,7 +43,7 @@ export BENCH_COMMIT
 collect kernel "every kernel" 120 "$BUILD/gpu/kernels-cuda" "${kernels[@]}"
 for item in $items; do
     for way in --graphs --eager; do
-        collect step "$item ${way#--}" 45 "$BUILD/gpu/steps-cuda" "${steps[@]}" $way --one "$item"
+        collect step "$item ${way#--}" "$limit" "${unfreed[@]}" "$BUILD/gpu/steps-cuda" "${steps[@]}" $way --one "$item"
     done
 done
 if ! "$python" -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)' 2>/dev/null; then

@@ -36,7 +36,7 @@ else fail "kernel benchmark runs" "status $status, $(tail -n 3 "$work/err")"; fi
 if python3 experiments/gpu/table.py "$work/k.jsonl" >"$work/table" && [ "$(grep -c '^| ho_k_' "$work/table")" -eq "$wanted" ]; then pass "table"
 else fail "table" "$(tail -n 3 "$work/table")"; fi
 
-if ! command make -n gpusim BUILD="$BUILD" >/dev/null 2>&1; then
+if ! command make -n "$BUILD/gpusim/lib/libcudnn.so.9" BUILD="$BUILD" >/dev/null 2>&1; then
     echo "skip rehearsals: the simulator is not in this tree"
     exit 0
 fi
