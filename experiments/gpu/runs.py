@@ -3,7 +3,9 @@
 
 small: every stage at 16 pixels (tests/gpusim/demo/demo.yml) on both targets. CUDA graphs on and off give the same bits;
        float data sets differ from the cpu's by at most TOLERANCE of their largest value, whole numbers (pixels, labels) in
-       at most that share of the elements, or by four times what the simulator's ledger says where that is more.
+       at most that share of the elements, and metrics by METRIC. Learned weights and the head's uncertainty are shown,
+       not judged: Adam's first steps have the length lr whatever the gradient is, so that one which is nothing but
+       rounding moves a weight as far as another.
 demo:  configs/toy_faces.yml, its metrics within METRIC of those in experiments/toy_faces/metrics.json, which the cpu target
        made; again without graphs, if time is left: the same bits.
 Prints "ok", "not ok" and "skip" lines, and each data set's difference."""
@@ -19,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/gpusim/demo"))
 TOLERANCE = {"fp32": 1e-3, "tf32": 5e-2}
 METRIC = 0.05
+LEARNED = ("generator", "encoder", "head_", "downstream/", "train-", "evaluation")  # and what follows from it
+UNCERTAIN = ("uncertainty", "score", "js")
 
 
 def run(name, config, options, keys, device, limit):
@@ -52,11 +56,28 @@ def compare(label, a, b, budget):
     return check(f"{label}, {len(errors)} data sets", not over, "; ".join(over[:8]))
 
 
+def judged(key):
+    file, name = key.split(":")
+    return not any(word in file for word in LEARNED) and name.split("/")[-1] not in UNCERTAIN
+
+
+def metrics(folder):
+    found = sorted(folder.rglob("metrics.json"))
+    return numbers(json.loads(found[0].read_text())) if found else {}
+
+
+def compare_metrics(label, want, got):
+    means = {key: value for key, value in want.items() if any(word in key for word in ("miou", "lpips", "mse", "accuracy"))}
+    over = [f"{key} {got.get(key)}, cpu {value}" for key, value in sorted(means.items())
+            if not abs(got.get(key, 1e9) - value) <= METRIC * max(1.0, abs(value))]
+    return check(f"{label}, {len(means)} metrics", bool(means) and not over, "; ".join(over[:4]) or "there are none")
+
+
 def small(options):
     config = "tests/gpusim/demo/demo.yml"
     keys = ["precision=fp32"]
     if options.quick:
-        keys += ["invert.steps=2", "head.max_steps=3", "generate.n=4", "encoder.steps=2"]
+        keys += ["--stages", "import-data,train-gan"]
     if options.simulated:
         os.environ["GPUSIM"] = ",".join(filter(None, [os.environ.get("GPUSIM"), "order=forward"]))
     cpu = run("cpu", config, options, keys, "cpu", 60)
@@ -64,15 +85,14 @@ def small(options):
     eager = run("cuda without graphs", config, options, keys + ["graphs=false"], "cuda", 100)
     if graphs and eager:
         compare("graphs on and off", graphs, eager, lambda key: 0.0)
-    ledger = ROOT / "tests/gpusim/demo/ledger.json"
-    known = json.loads(ledger.read_text()) if ledger.exists() else {}
     variants = [("fp32", graphs)]
     if not options.simulated:
         variants.append(("tf32", run("cuda with tf32", config, options, ["precision=tf32"], "cuda", 100)))
     for precision, folder in variants:
         if cpu and folder:
-            compare(f"{precision} and cpu", cpu, folder,
-                    lambda key, p=precision: max(TOLERANCE[p], 4.0 * known.get(p, {}).get(key, 0.0)))
+            compare(f"{precision} and cpu", cpu, folder, lambda key, p=precision: TOLERANCE[p] if judged(key) else float("inf"))
+            if not options.quick:
+                compare_metrics(f"{precision} and cpu", metrics(cpu), metrics(folder))
 
 
 def numbers(value, path=""):
@@ -91,14 +111,8 @@ def demo(options):
     graphs = run("demo", config, options, [], "cuda", options.seconds - 5)
     if not graphs:
         return
-    took, found = time.monotonic() - start, sorted(graphs.rglob("metrics.json"))
-    if check("demo has metrics", bool(found), f"no metrics.json under {graphs}"):
-        want, got = numbers(json.loads((ROOT / "experiments/toy_faces/metrics.json").read_text())), numbers(
-            json.loads(found[0].read_text()))
-        means = {key: value for key, value in want.items() if "mean" in key or "miou" in key.lower()}
-        for key, value in sorted(means.items()):
-            check(f"demo {key.lstrip('.')}", abs(got.get(key, 1e9) - value) <= METRIC,
-                  f"{got.get(key)}, the cpu target had {value}")
+    took = time.monotonic() - start
+    compare_metrics("demo", numbers(json.loads((ROOT / "experiments/toy_faces/metrics.json").read_text())), metrics(graphs))
     if end - time.monotonic() < 1.2 * took + 5:
         print(f"skip demo without graphs: {end - time.monotonic():.0f} s are left, the demo took {took:.0f} s")
         return
