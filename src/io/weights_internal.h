@@ -32,7 +32,7 @@ typedef struct {
     bool swap;
 } ho_storage;
 
-enum { HO_WEIGHT_NAME = 512, HO_WEIGHT_MOST = 1 << 20 /* tensors of a file */ };
+enum { HO_WEIGHT_NAME = 512, HO_WEIGHT_MOST = 1 << 18 /* tensors of a file */ };
 
 int ho_weight_type_size(ho_weight_type type);
 

@@ -14,15 +14,15 @@ const char *ho_weight_shape_text(char text[160], int rank, const int64_t *dim) {
     return text;
 }
 
-void ho_notes_add(ho_notes *report, const char *format, ...) {
+void ho_notes_add(ho_notes *notes, const char *format, ...) {
     va_list arguments;
-    if (report->n >= report->size) {
+    if (notes->n >= notes->size) {
         return;
     }
     va_start(arguments, format);
-    const int n = vsnprintf(report->text + report->n, report->size - report->n, format, arguments);
+    const int n = vsnprintf(notes->text + notes->n, notes->size - notes->n, format, arguments);
     va_end(arguments);
-    report->n += n > 0 ? (size_t)n : 0;
+    notes->n += n > 0 ? (size_t)n : 0;
 }
 
 /* "state_dict.encoder" of "state_dict.encoder.body.0.weight": two parts where the first is but a wrapping. */
@@ -36,28 +36,31 @@ static size_t group_length(const char *name) {
     return (size_t)((second != NULL ? second : dot) - name);
 }
 
-void ho_notes_left(ho_notes *report, const ho_weights *weights, const bool *used) {
-    int n_groups = 0;
-    for (int64_t i = 0; i < weights->n && n_groups < 16; ++i) {
-        if (used[i]) {
+void ho_notes_left(ho_notes *notes, const ho_weights *weights, const bool *used) {
+    enum { MOST = 16 };
+    const char *group[MOST];
+    size_t length[MOST];
+    int64_t count[MOST] = {0};
+    int n = 0;
+    for (int64_t i = 0; i < weights->n; ++i) {
+        const char *name = weights->tensor[i].name;
+        const size_t size = group_length(name);
+        int g = 0;
+        while (g < n && (length[g] != size || memcmp(group[g], name, size) != 0)) {
+            ++g;
+        }
+        if (used[i] || g == MOST) {
             continue;
         }
-        const char *name = weights->tensor[i].name;
-        const size_t length = group_length(name);
-        int64_t n = 0;
-        bool seen = false;
-        for (int64_t j = 0; j < weights->n; ++j) {
-            const char *other = weights->tensor[j].name;
-            if (!used[j] && group_length(other) == length && memcmp(other, name, length) == 0) {
-                seen = seen || j < i;
-                ++n;
-            }
+        if (g == n) {
+            group[n] = name;
+            length[n++] = size;
         }
-        if (!seen) {
-            ++n_groups;
-            ho_notes_add(report, "not taken: %.*s (%lld %s)\n", (int)length, name, (long long)n,
-                         n == 1 ? "tensor" : "tensors");
-        }
+        ++count[g];
+    }
+    for (int g = 0; g < n; ++g) {
+        ho_notes_add(notes, "not taken: %.*s (%lld %s)\n", (int)length[g], group[g], (long long)count[g],
+                     count[g] == 1 ? "tensor" : "tensors");
     }
 }
 

@@ -55,9 +55,9 @@ typedef struct {
     char *text;
     size_t size, n;
 } ho_notes;
-void ho_notes_add(ho_notes *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ho_notes_add(ho_notes *notes, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Says which tensors no plan has used: by the first part of their names. */
-void ho_notes_left(ho_notes *report, const ho_weights *weights, const bool *used);
+void ho_notes_left(ho_notes *notes, const ho_weights *weights, const bool *used);
 
 /* The kinds. Each finds out whether the file holds one: then *prefix is what its names begin with. */
 typedef struct {

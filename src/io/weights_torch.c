@@ -211,6 +211,7 @@ static ho_status walk_row(ho_tensor_walk *walk, const ho_node *node, const char 
 /* A module: a dict with _parameters, _buffers and _modules, whose names follow the module's. */
 static ho_status walk_module(ho_tensor_walk *walk, const ho_node *state, const char *name, int depth) {
     static const char *const PARTS[] = {"_parameters", "_buffers", "_modules"};
+    walk->visits += state->n_items; /* the look-ups below pass over them */
     for (int i = 0; i < 3; ++i) {
         const ho_node *part = ho_node_get(state, PARTS[i]);
         if (part != NULL) {
