@@ -7,6 +7,4 @@ $(EXEC_TESTS): $(BUILD)/gpusim/tests/%: $(BUILD)/gpusim/tests/gpusim/tests/%.c.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ -lcmocka -lm
 
-.PHONY: test-gpusim-exec
-test-gpusim-exec: $(EXEC_TESTS)
-	$(Q)for t in $^; do $$t || exit 1; done
+test-binaries: $(EXEC_TESTS)

@@ -1,5 +1,5 @@
-/* The parser: declarations, initial values, addresses, calls, layouts; and the PTX of all our kernels, where nvcc is.
- */
+/* The parser: declarations, initial values, addresses, calls, layouts. The PTX of all our kernels is read where they
+ * run: tests/cli/test_optable.sh, tests/cli/test_gpusim_demo.sh. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -147,39 +147,12 @@ static void test_callee(void **state) {
     assert_int_equal(f->instr[3].control, GS_RETURN);
 }
 
-/* All kernels of the project for two architectures: one nvcc call a file. */
-static void test_kernels(void **state) {
-    (void)state;
-    if (system("command -v nvcc >/dev/null 2>&1") != 0) {
-        print_message("no nvcc: the kernels' PTX is not parsed\n");
-        skip();
-    }
-    FILE *list = popen("ls kernels/*.cu", "r");
-    char name[256];
-    int files = 0;
-    while (fgets(name, sizeof name, list) != NULL) {
-        name[strcspn(name, "\n")] = 0;
-        char command[1024];
-        snprintf(command, sizeof command,
-                 "nvcc -std=c++17 -O3 -lineinfo -arch=compute_%d -Iinclude -Ikernels -I. -ptx %s -o /dev/stdout",
-                 files % 2 == 0 ? 80 : 90, name);
-        FILE *ptx = popen(command, "r");
-        char *all = calloc(1, 1 << 22);
-        const size_t n = fread(all, 1, (1 << 22) - 1, ptx);
-        assert_int_equal(pclose(ptx), 0);
-        assert_true(n > 0);
-        assert_true(gs_module_parse(name, all)->n_functions > 0);
-        free(all);
-        files++;
-    }
-    pclose(list);
-    assert_true(files > 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_variables), cmocka_unit_test(test_function), cmocka_unit_test(test_instructions),
-        cmocka_unit_test(test_callee),    cmocka_unit_test(test_kernels),
+        cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_function),
+        cmocka_unit_test(test_instructions),
+        cmocka_unit_test(test_callee),
     };
     return cmocka_run_group_tests_name("parse", tests, setup, NULL);
 }
