@@ -1,6 +1,7 @@
 /* handsoff import-weights FILE... OUT.h5 and handsoff export-weights IN.h5 OUT.pt */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "handsoff/weights.h"
@@ -24,6 +25,16 @@ static ho_status list(const char *path) {
     }
     ho_weights_close(weights);
     return HO_OK;
+}
+
+/* The file to write is told from those to read by its ending: none of them is written over by mistake. */
+static ho_status check_ending(const char *name, const char *path, const char *ending, const char *other) {
+    const size_t n = strlen(path), m = strlen(ending), k = strlen(other);
+    if ((n > m && strcmp(path + n - m, ending) == 0) || (n > k && strcmp(path + n - k, other) == 0)) {
+        return HO_OK;
+    }
+    HO_FAIL(HO_EUSAGE, "%s: the file to write comes last and ends in %s or %s, found '%.200s'", name, ending, other,
+            path);
 }
 
 /* "384x512": height and width. */
@@ -63,6 +74,7 @@ ho_status ho_cmd_import_weights(const char *name, int argc, char **argv) {
                 "OUT.h5",
                 name, n_words);
     }
+    HO_TRY(check_ending(name, argv[n_words - 1], ".h5", ".hdf5"));
     if (size != NULL) {
         HO_TRY(parse_size(size, &o));
     }
@@ -82,6 +94,7 @@ ho_status ho_cmd_export_weights(const char *name, int argc, char **argv) {
                 "OUT.pt",
                 name, n_words);
     }
+    HO_TRY(check_ending(name, argv[1], ".pt", ".pth"));
     HO_TRY(ho_weights_export(argv[0], argv[1]));
     printf("%s written\n", argv[1]);
     return HO_OK;

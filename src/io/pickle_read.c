@@ -21,6 +21,7 @@ static ho_status copy_text(ho_pickle *p, const char *text, int64_t n, ho_node *n
     void *memory = NULL;
     HO_TRY(ho_pickle_take(p, (size_t)n + 1, &memory));
     memcpy(memory, text, (size_t)n);
+    ho_printable(memory);
     node->text = memory;
     node->n_text = n;
     return HO_OK;
@@ -39,6 +40,7 @@ static ho_status push_text(ho_pickle *p, int64_t n) {
     }
     HO_TRY(ho_pickle_take(p, (size_t)n + 1, &memory));
     HO_TRY(ho_source_read(&p->source, node->first, n, memory));
+    ho_printable(memory);
     node->text = memory;
     return HO_OK;
 }

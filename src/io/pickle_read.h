@@ -15,7 +15,7 @@ typedef enum {
     HO_NODE_BOOL,       /* integer */
     HO_NODE_INT,        /* integer; LONG beyond 64 bits is BYTES */
     HO_NODE_FLOAT,      /* real */
-    HO_NODE_TEXT,       /* text, n_text; a text beyond HO_PICKLE_TEXT bytes is only counted: text is "" */
+    HO_NODE_TEXT,       /* text, n_text; beyond HO_PICKLE_TEXT bytes it is only counted and "" */
     HO_NODE_BYTES,      /* first, n_bytes: where they stand in the source */
     HO_NODE_TUPLE,      /* item */
     HO_NODE_LIST,       /* item */

@@ -26,3 +26,11 @@ uint64_t ho_little(const uint8_t *bytes, int n) {
     }
     return value;
 }
+
+void ho_printable(char *text) {
+    for (; *text != '\0'; ++text) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+            *text = '?';
+        }
+    }
+}

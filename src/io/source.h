@@ -24,4 +24,7 @@ ho_status ho_source_part(const ho_source *source, int64_t offset, int64_t n, ho_
 /* The first n bytes as an unsigned number, the lowest first. */
 uint64_t ho_little(const uint8_t *bytes, int n);
 
+/* Control characters become '?': names in a file may end up in a message or on a terminal. */
+void ho_printable(char *text);
+
 #endif

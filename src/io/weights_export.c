@@ -258,6 +258,16 @@ static ho_status fill_archive(zip_t *zip, export *e, const char *out, const char
     return add_source(zip, out, "archive/version", zip_source_buffer(zip, "3\n", 2, 0));
 }
 
+/* A tensor that could not be read has said so itself. */
+static ho_status why_not_closed(zip_t *zip, const export *e, const char *out) {
+    for (int i = 0; i < e->n; ++i) {
+        if (e->member[i].status != HO_OK) {
+            return e->member[i].status;
+        }
+    }
+    HO_FAIL(HO_EIO, "%s: cannot write: %s", out, zip_strerror(zip));
+}
+
 static ho_status write_archive(export *e, const char *out) {
     char *pickle = NULL;
     size_t n = 0;
@@ -277,10 +287,7 @@ static ho_status write_archive(export *e, const char *out) {
     if (status == HO_OK && zip_close(zip) == 0) {
         zip = NULL;
     } else if (status == HO_OK) {
-        status = ho_fail(HO_EIO, __FILE__, __LINE__, "%s: cannot write: %s", out, zip_strerror(zip));
-        for (int i = 0; i < e->n; ++i) {
-            status = e->member[i].status != HO_OK ? e->member[i].status : status;
-        }
+        status = why_not_closed(zip, e, out);
     }
     if (zip != NULL) {
         zip_discard(zip);

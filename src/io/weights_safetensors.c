@@ -1,6 +1,7 @@
 /* .safetensors: the length of a JSON header in 8 bytes, the header {name: {dtype, shape, data_offsets}}, the elements.
  */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,10 @@ static bool type_of(const char *name, ho_weight_type *type) {
     return false;
 }
 
-static ho_status add(ho_weights *w, const char *name, const json_t *about, int64_t data) {
+static ho_status add(ho_weights *w, const char *key, const json_t *about, int64_t data) {
+    char name[HO_WEIGHT_NAME];
+    (void)snprintf(name, sizeof name, "%s", key);
+    ho_printable(name);
     const json_t *shape = json_object_get(about, "shape"), *offsets = json_object_get(about, "data_offsets");
     const int64_t first = json_integer_value(json_array_get(offsets, 0));
     const int64_t end = json_integer_value(json_array_get(offsets, 1)), size = w->file.size - data;

@@ -9,9 +9,11 @@
 enum { SMALL_MEMBER = 256 << 20 }; /* bytes of a member that is read whole: a pickle, a header */
 
 static ho_status zip_failed(const ho_weights *w, int64_t member, const char *why) {
-    const char *name = member >= 0 ? zip_get_name(w->zip, (zip_uint64_t)member, 0) : NULL;
-    HO_FAIL(HO_EFORMAT, "%s: cannot read %s%s%s of the archive: %s", w->path, name != NULL ? "'" : "",
-            name != NULL ? name : "a member", name != NULL ? "'" : "", why);
+    char name[HO_WEIGHT_NAME];
+    const char *found = member >= 0 ? zip_get_name(w->zip, (zip_uint64_t)member, 0) : NULL;
+    (void)snprintf(name, sizeof name, "%s", found != NULL ? found : "");
+    ho_printable(name);
+    HO_FAIL(HO_EFORMAT, "%s: cannot read '%s' of the archive: %s", w->path, name, why);
 }
 
 int64_t ho_zip_find(const ho_weights *weights, const char *name) {
@@ -166,8 +168,9 @@ static ho_status open_array(ho_weights *w, int64_t member, const char *name) {
     char array[HO_WEIGHT_NAME];
     ho_source source;
     if (snprintf(array, sizeof array, "%.*s", (int)(strlen(name) - strlen(".npy")), name) >= (int)sizeof array) {
-        HO_FAIL(HO_EFORMAT, "%s: an array has the name '%.80s...'", w->path, name);
+        HO_FAIL(HO_EFORMAT, "%s: an array has a name of %zu characters", w->path, strlen(name));
     }
+    ho_printable(array);
     HO_TRY(load_member(w, member, HEADER, &source));
     const ho_status status = ho_weights_open_npy(w, array, member, &source);
     free(source.user);

@@ -511,6 +511,58 @@ def full():
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
     bad("never.h5", "full.pth", limit=limit)
+    c = dict(height=64, width=64, z_dim=8, w_dim=8, channel_base=4096, channel_max=64, mapping_layers=1)
+    wf.save_zip("g.pt", dict(g_ema=wf.ros_generator(wf.generator(c, 1), c)))
+    good("import-weights", "g.pt", "g.h5")
+    status, _, err = command("export-weights", "g.h5", "never.pt", limit=limit)
+    assert status == 1 and "never.pt: cannot write" in err and err.count("\n") == 1, err
+    assert not [f for f in os.listdir(".") if "never" in f]
+
+
+@case("export of what is no generator, and of one that lacks a tensor")
+def no_export():
+    wf.save_zip("f.pth", NETWORKS["vgg16"])
+    good("import-weights", "f.pth", "f.h5")
+    status, _, err = command("export-weights", "f.h5", "never.pt")
+    assert status == 1 and "is no generator" in err, err
+    wf.nvidia("n.pkl", dict(G_ema=p), 4)
+    good("import-weights", "n.pkl", "g.h5")
+    with h5py.File("g.h5", "a") as f:
+        del f["synthesis.b8.conv0.bias"]
+    status, _, err = command("export-weights", "g.h5", "never.pt")
+    assert status == 1 and "synthesis.b8.conv0.bias" in err and err.count("\n") == 1, err
+    assert not [f for f in os.listdir(".") if "never" in f]
+
+
+@case("files to read are never written over; names with control characters cannot forge a message")
+def names():
+    for i in range(2):
+        wf.save_legacy(f"model_{i}.pth", wf.classifier(4608, 2, 2, 3, i))
+    with open("model_1.pth", "rb") as f:
+        before = f.read()
+    status, _, err = command("import-weights", "model_0.pth", "model_1.pth")
+    assert status == 2 and "ends in .h5" in err, err
+    with open("model_1.pth", "rb") as f:
+        assert f.read() == before
+    evil = "a\nhandsoff: all is well\x1b[2J"
+    for save in (wf.save_zip, wf.save_legacy):
+        save("evil.pt", {evil: torch.ones(3)})
+        bad("a?handsoff: all is well?[2J", "evil.pt")
+    wf.safetensors("evil.safetensors", {evil: torch.ones(3)})
+    bad("a?handsoff", "evil.safetensors")
+    np.savez("evil.npz", **{evil: np.ones(3)})
+    bad("fit no known network", "evil.npz")
+
+
+@case("gan.init: a training begins from an imported checkpoint")
+def init():
+    wf.save_zip("ros.pt", ros_object())
+    good("import-weights", "ros.pt", "init.h5")
+    with open("init.yml", "w") as f:
+        f.write("name: init\nseed: 3\nlabelled: 4\ndata: {format: toy_faces, size: 16, n_train: 4, n_test: 4}\n"
+                f"gan: {{kimg: 0, z_dim: 12, w_dim: 10, channel_base: 96, channel_max: 14, mapping_layers: 3, batch: 4, init: init.h5}}\n")
+    status, out, err = command("run", "init.yml", "--stages", "import-data,train-gan")
+    assert status == 0 and "68 of 68 tensors fit" in out + err, out + err
 
 
 @case("--list: container, kind, types, shapes; nothing is written")
