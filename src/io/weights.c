@@ -77,11 +77,24 @@ static ho_status no_storages(void *user, const char *key, ho_weight_type type, h
     HO_FAIL(HO_EFORMAT, "%s: its pickle refers to a storage '%.80s' outside of it", (const char *)user, key);
 }
 
+/* (G, D, Gs) of TensorFlow's networks. */
+static bool is_tensorflow(const ho_node *root) {
+    const bool row = ho_node_is(root, HO_NODE_TUPLE) || ho_node_is(root, HO_NODE_LIST);
+    return row && root->n_items > 0 && ho_node_is_call(root->item[0], "dnnlib.tflib.network Network");
+}
+
 static ho_status open_pickle(ho_weights *w) {
     ho_pickle *pickle = NULL;
     HO_TRY(ho_pickle_read(&w->file, 0, &pickle));
     ho_tensor_walk walk = {w, &w->file, -1, no_storages, w->path, 0};
-    const ho_status status = ho_walk_tensors(&walk, ho_pickle_root(pickle));
+    const ho_status status =
+        is_tensorflow(ho_pickle_root(pickle))
+            ? ho_fail(
+                  HO_EFORMAT, __FILE__, __LINE__,
+                  "%s: is a pickle of the TensorFlow StyleGAN2; expected PyTorch's: legacy.py of stylegan2-ada-pytorch "
+                  "writes it",
+                  w->path)
+            : ho_walk_tensors(&walk, ho_pickle_root(pickle));
     ho_pickle_free(pickle);
     return status;
 }

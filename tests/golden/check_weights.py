@@ -206,6 +206,8 @@ def types():
         save("types.pt", dict(g_ema=q, latent_avg=p["mapping.w_avg"]))
         got, _ = load("types.pt")
         same(got, want)
+    wf.save_big_endian("types.pt", dict(g_ema=wf.ros_generator(p, C), latent_avg=p["mapping.w_avg"]))
+    same(load("types.pt")[0], p)
     np.savez("types.npz", **{k: v.numpy().astype(">f4") if i % 2 else np.asfortranarray(v.numpy()) for i, (k, v) in enumerate(p.items())})
     same(load("types.npz")[0], p)
     np.savez_compressed("types.npz", **{k: v.numpy() for k, v in p.items()})
@@ -496,6 +498,9 @@ def others():
     bad("expected (5)", "vgg.pth", "--lpips", "lin.pth")
     bad("is no file but a folder", ".")
     bad("cannot open", "none.pt")
+    with open("tf.pkl", "wb") as f:
+        f.write(b"\x80\x03cdnnlib.tflib.network\nNetwork\n)\x81}X\x07\x00\x00\x00versionK\x04sb\x85.")
+    bad("TensorFlow", "tf.pkl")
     with open("text.pt", "w") as f:
         f.write("<html>Quota exceeded</html>")
     bad("is no weight file", "text.pt")

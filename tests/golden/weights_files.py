@@ -182,6 +182,20 @@ def save_deflated(path, obj):
             target.writestr(info.filename, source.read(info.filename))
 
 
+def save_big_endian(path, obj):
+    """An archive of float32 storages, as a big-endian machine writes it."""
+    plain = io.BytesIO()
+    torch.save(obj, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w") as target:
+        for info in source.infolist():
+            data = source.read(info.filename)
+            if "/data/" in info.filename:
+                data = np.frombuffer(data, "<f4").byteswap().tobytes()
+            if not info.filename.endswith("byteorder"):
+                target.writestr(info.filename, data)
+        target.writestr(source.infolist()[0].filename.split("/")[0] + "/byteorder", "big")
+
+
 def safetensors(path, tensors):
     """The format is three lines; the package is not needed."""
     import json
