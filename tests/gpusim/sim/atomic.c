@@ -1,5 +1,6 @@
 /* atom, red: atomic for the host too, as two host threads may run blocks of one launch. */
 #include "engine.h"
+#include "half.h"
 #include <string.h>
 
 typedef enum { ADD, MIN, MAX, AND, OR, XOR, INC, DEC, EXCH, CAS, N_OPERATIONS } operation;
@@ -75,13 +76,9 @@ static uint64_t add_f64(uint64_t a, uint64_t b) {
     return a;
 }
 
+/* The sum of two halves is exact in double. */
 static uint16_t add_f16(uint16_t a, uint16_t b) {
-    _Float16 p, q;
-    memcpy(&p, &a, 2);
-    memcpy(&q, &b, 2);
-    p = (_Float16)((float)p + (float)q); /* exact in float                                                         */
-    memcpy(&a, &p, 2);
-    return a;
+    return gs_pack_half((double)gs_half_to_float(a) + (double)gs_half_to_float(b), false);
 }
 
 static uint16_t add_bf16(uint16_t a, uint16_t b) {

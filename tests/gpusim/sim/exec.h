@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core.h"
+#include "half.h"
 
 /* A row of the decoder. `rest`: what follows the opcode, a group a part of the instruction:
  *   word     just this          [a b]  one of these or nothing         <a b>  one of these
@@ -113,7 +114,6 @@ static inline uint64_t gs_double_bits(double x) {
 }
 int gs_shuffle_source(const gs_instr *i, int l, uint32_t b, uint32_t c, bool *inside);
 /* exec_half.c: round to nearest even; NaN is 0x7fff */
-float gs_half_to_float(uint16_t x);
 uint16_t gs_float_to_half(float x);
 uint16_t gs_double_to_half(double x, int mode); /* FE_TONEAREST ... */
 float gs_bfloat_to_float(uint16_t x);

@@ -53,7 +53,7 @@ static uint32_t sources(int mode, const uint32_t *b, const uint32_t *c, int from
 static void shuffle(gs_warp *w, const gs_instr *i, uint32_t lanes) {
     const gs_operand *o = &i->operand[0];
     const uint32_t *a = gs_u32(w, &i->operand[1]);
-    int from[GS_LANES];
+    int from[GS_LANES] = {0};
     const uint32_t in_range = sources(i->detail[0], gs_u32(w, &i->operand[2]), gs_u32(w, &i->operand[3]), from);
     uint32_t r[GS_LANES];
     for (int l = 0; l < GS_LANES; l++) {

@@ -25,7 +25,7 @@ static inline uint64_t extend(uint64_t value, gs_type type, unsigned width) {
     int64_t wide;
     switch (type) {
     case GS_S8:
-        wide = (int8_t)value;
+        wide = (int64_t)(int8_t)(uint8_t)value;
         break;
     case GS_S16:
         wide = (int16_t)value;
