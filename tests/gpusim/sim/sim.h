@@ -8,16 +8,16 @@
 /* ---- options: GPUSIM=key=value,key=value in the environment ------------------------------------------------ */
 typedef enum { GS_FORWARD, GS_REVERSE, GS_RANDOM } gs_order;
 typedef struct {
-    gs_order order;     /* order=forward|reverse|random                                                       */
-    uint64_t seed;      /* seed=N of the random order; printed in the report                                   */
-    bool preempt;       /* preempt=0|1: may leave a thread after any instruction (random order; default 1)     */
-    int threads;        /* threads=N host threads that run blocks; default 2                                   */
-    int edge_blocks;    /* edge_blocks=N: of each launch only the first and last N blocks run (0: all)         */
-    int block_width;    /* block=N: 1-D launches run with N threads a block instead (N a multiple of 32; kernels of our
-                           vocabulary are right for any width), but for kernels with a launch bound; 0: as launched */
-    int grid_blocks;    /* grid=N: 1-D launches of kernels without a launch bound run with N blocks at most (kernels of our
-                           vocabulary are right for any number): loops go round often, unrolled ones reach their body */
-    int64_t slice;      /* average instructions between preemptions; default 50                                */
+    gs_order order;  /* order=forward|reverse|random                                                       */
+    uint64_t seed;   /* seed=N of the random order; printed in the report                                   */
+    bool preempt;    /* preempt=0|1: may leave a thread after any instruction (random order; default 1)     */
+    int threads;     /* threads=N host threads that run blocks; default 2                                   */
+    int edge_blocks; /* edge_blocks=N: of each launch only the first and last N blocks run (0: all)         */
+    int block_width; /* block=N: 1-D launches run with N threads a block instead (N a multiple of 32; kernels of our
+                        vocabulary are right for any width), but for kernels with a launch bound; 0: as launched */
+    int grid_blocks; /* grid=N: 1-D launches of kernels without a launch bound run with N blocks at most (kernels of our
+                        vocabulary are right for any number): loops go round often, unrolled ones reach their body */
+    int64_t slice;   /* average instructions between preemptions; default 50                                */
     int architecture;   /* arch=80|90|100|120: limits and properties of the device; default 80                 */
     int64_t memory;     /* memory=MB of the simulated GPU; default 16384                                       */
     const char *ptx;    /* ptx=FILE: this text instead of the module that has the entry which its first line names, as
