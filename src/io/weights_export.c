@@ -201,7 +201,8 @@ static ho_status load(member *m) {
     return ho_store_read(m->store, m->set, HO_F32, info.rank, info.dim, m->values);
 }
 
-/* libzip asks for a member's bytes when the archive is closed: one tensor is in memory at a time. */
+/* libzip asks for a member's bytes when the archive is closed: one tensor is in memory at a time. A member that could
+ * not be opened is freed with its source. */
 static zip_int64_t give(void *user, void *data, zip_uint64_t size, zip_source_cmd_t command) {
     member *m = user;
     switch (command) {
@@ -217,6 +218,7 @@ static zip_int64_t give(void *user, void *data, zip_uint64_t size, zip_source_cm
         return n;
     }
     case ZIP_SOURCE_CLOSE:
+    case ZIP_SOURCE_FREE:
         free(m->values);
         m->values = NULL;
         return 0;
@@ -229,8 +231,6 @@ static zip_int64_t give(void *user, void *data, zip_uint64_t size, zip_source_cm
     }
     case ZIP_SOURCE_ERROR:
         return zip_error_to_data(&m->error, data, size);
-    case ZIP_SOURCE_FREE:
-        return 0;
     case ZIP_SOURCE_SUPPORTS:
         return zip_source_make_command_bitmap(ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE, ZIP_SOURCE_STAT,
                                               ZIP_SOURCE_ERROR, ZIP_SOURCE_FREE, -1);
