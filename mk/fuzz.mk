@@ -23,5 +23,5 @@ $(BUILD)/fuzz/%_seeds: tests/fuzz/%_seeds.py
 fuzz: $(BUILD)/fuzz/fuzz_weights $(BUILD)/fuzz/weights_seeds
 	@mkdir -p $(BUILD)/fuzz/weights_corpus experiments/fuzz
 	cd $(BUILD)/fuzz && ./fuzz_weights -max_total_time=$$(($(FUZZ_MINUTES) * 60 / $(FUZZ_JOBS))) -fork=$(FUZZ_JOBS) -rss_limit_mb=2048 \
-	    -timeout=20 -max_len=65536 -print_final_stats=1 weights_corpus weights_seeds >weights.log 2>&1; status=$$?; \
-	    cp weights.log $(CURDIR)/experiments/fuzz/weights.log; tail -n 20 weights.log; exit $$status
+	    -timeout=20 -max_len=131072 -print_final_stats=1 weights_corpus weights_seeds >weights.log 2>&1; status=$$?; \
+	    sed "s:$(CURDIR)/::" weights.log >$(CURDIR)/experiments/fuzz/weights.log; tail -n 20 weights.log; exit $$status

@@ -19,7 +19,7 @@ if ! make -s BUILD="$build" "$build/fuzz/fuzz_weights" "$build/fuzz/weights_seed
 fi
 corpus=$(mktemp -d)
 trap 'rm -rf "$corpus"' EXIT
-if "$build/fuzz/fuzz_weights" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=20 -max_len=65536 -artifact_prefix="$build/fuzz/" \
+if "$build/fuzz/fuzz_weights" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=20 -max_len=131072 -artifact_prefix="$build/fuzz/" \
     "$corpus" "$build/fuzz/weights_seeds" >"$build/fuzz.log" 2>&1; then
     echo "ok $name"
 else

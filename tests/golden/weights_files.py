@@ -1,6 +1,5 @@
-"""Checkpoints as the field writes them, from networks with random weights of small width: what check_weights.py imports.
-
-Names and shapes follow the original code bases; no class or file of theirs is used."""
+"""Checkpoints as the field writes them, from networks with random weights of small width. Names and shapes follow the
+original code bases; no class or file of theirs is used."""
 
 import collections
 import io
@@ -115,8 +114,7 @@ class EasyDict(dict):
     pass
 
 
-EasyDict.__module__ = "dnnlib.util"
-dnnlib_util.EasyDict = EasyDict
+EasyDict.__module__, dnnlib_util.EasyDict = "dnnlib.util", EasyDict
 SOURCE = "import os\n" + "# the source text of a module, which nobody may run\n" * 4000
 
 
@@ -276,7 +274,6 @@ def write_huge_zip(path, tensors, elements):
     with open(path, "wb") as f:
         for name, data, size in members:
             at, crc = f.tell(), 0 if data is None else zlib.crc32(data)
-            local = struct.pack("<HQQ", 1, size, size)
             local = struct.pack("<HH", 1, 16) + struct.pack("<QQ", size, size)
             f.write(struct.pack("<IHHHHHIIIHH", 0x04034B50, 45, 0, 0, 0, 0x21, crc, 0xFFFFFFFF, 0xFFFFFFFF, len(name),
                                 len(local)) + name.encode() + local)
