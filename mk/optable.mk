@@ -1,5 +1,5 @@
 # The table of operations (tests/optable/table.h) over both libraries. `make test-optable-cuda` runs it on a GPU, or on the
-# simulator with GPU=sim.
+# simulator with GPU=sim (OPTABLE_WIDTHS="64 128 256 512": block widths besides those of the script).
 optable_src := $(wildcard tests/optable/*.c)
 OPTABLE_C    = $(TEST_C) -Ikernels -Wno-missing-field-initializers -O2 # fields left out are 0
 
@@ -16,9 +16,10 @@ $(BUILD)/tests/optable-cuda: $(optable_src:tests/optable/%.c=$(BUILD)/optable/cu
 	@mkdir -p $(@D)
 	$(Q)$(CUDA_LINK) $^ $(CUDA_LIBS)
 
-.PHONY: test-optable test-optable-cuda
+.PHONY: test-optable optable-cuda test-optable-cuda
 test-binaries: $(BUILD)/tests/optable-cpu
 test-optable: $(BUILD)/tests/optable-cpu
 	@BUILD=$(BUILD) tests/run.sh tests/cli/test_optable.sh
-test-optable-cuda: $(BUILD)/tests/optable-cuda $(if $(filter sim,$(GPU)),gpusim)
+optable-cuda: $(BUILD)/tests/optable-cuda $(gpu_simulator)
+test-optable-cuda: optable-cuda
 	@BUILD=$(BUILD) GPU=$(GPU) tests/run.sh tests/optable/test_cuda.sh

@@ -16,7 +16,7 @@ static const double SYM6[12] = {0.015404109327027373, 0.0034907120842174702, -0.
                                 0.04472490177066578,  0.0017677118642428036, -0.007800708325034148};
 
 static double tap(int64_t k) {
-    return k >= 0 && k < 12 ? SYM6[k] / sqrt(2.0) : 0.0;
+    return k >= 0 && k < 12 ? SYM6[k] * 0.70710678118654752 : 0.0;
 }
 
 static int64_t reflected(int64_t i, int64_t n) {
@@ -60,8 +60,8 @@ static void enlarge(const sizes *z, const double *x, double *up) {
     for (int64_t j = 0; j < z->up_h * z->up_w; ++j) {
         const int64_t row = j / z->up_w, column = j % z->up_w;
         up[j] = 0.0;
-        for (int64_t iy = row / 2 - 4; iy <= row / 2 + 4; ++iy) {
-            for (int64_t ix = column / 2 - 4; ix <= column / 2 + 4; ++ix) {
+        for (int64_t iy = row / 2 - 3; iy <= row / 2 + 3; ++iy) {
+            for (int64_t ix = column / 2 - 3; ix <= column / 2 + 3; ++ix) {
                 if (iy >= 0 && ix >= 0 && iy < z->H + 2 * z->pad_y && ix < z->W + 2 * z->pad_x) {
                     up[j] += 4.0 * tap(row + 5 - 2 * iy) * tap(column + 5 - 2 * ix) *
                              x[3 * (reflected(iy - z->pad_y, z->H) * z->W + reflected(ix - z->pad_x, z->W))];

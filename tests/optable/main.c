@@ -1,6 +1,7 @@
-/* optable [--list] [--self-test] [--any-width] [--json FILE] [NAME...]: runs the table or the named entries; one line
- * each, and the last line counts. --any-width leaves out the kernels that need the block width they were written for.
- * Exit status 1 when one failed or none ran. */
+/* optable [--list] [--self-test] [--any-width] [--huge] [--json FILE] [NAME...]: runs the table or the named entries;
+ * one line each, and the last line counts. --any-width leaves out the kernels that need the block width they were
+ * written for;
+ * --huge runs (or lists) the cases beyond 2^31 elements instead (huge.h). Exit status 1 when one failed or none ran. */
 #include "table.h"
 
 #include <stdlib.h>
@@ -60,7 +61,7 @@ static bool named(const ot_entry *e, int n, char **names) {
 
 int main(int argc, char **argv) {
     totals t = {0};
-    bool list = false, any_width = false;
+    bool list = false, any_width = false, huge = false;
     int at = 1;
     for (; at < argc && strncmp(argv[at], "--", 2) == 0; ++at) {
         if (strcmp(argv[at], "--self-test") == 0) {
@@ -68,6 +69,8 @@ int main(int argc, char **argv) {
         }
         if (strcmp(argv[at], "--list") == 0) {
             list = true;
+        } else if (strcmp(argv[at], "--huge") == 0) {
+            huge = true;
         } else if (strcmp(argv[at], "--any-width") == 0) {
             any_width = true;
         } else if (strcmp(argv[at], "--json") == 0 && at + 1 < argc) {
@@ -77,9 +80,13 @@ int main(int argc, char **argv) {
                 return 2;
             }
         } else {
-            (void)fprintf(stderr, "usage: optable [--list] [--self-test] [--any-width] [--json FILE] [NAME...]\n");
+            (void)fprintf(stderr,
+                          "usage: optable [--list] [--self-test] [--any-width] [--huge] [--json FILE] [NAME...]\n");
             return 2;
         }
+    }
+    if (huge) {
+        return ot_huge_main(list, argc - at, argv + at);
     }
     if (t.json != NULL) {
         (void)fprintf(t.json, "[");

@@ -100,4 +100,10 @@ void ot_run(const ot_entry *entry, ot_result *result);
 void ot_close(void);
 const char *ot_target(void);
 
+/* ---- beyond 2^31 elements (huge.h) ------------------------------------------------------------------------------- */
+
+/* Runs the huge cases that are named (n = 0: all), or lists them with their kernels; a line each. Returns the exit
+ * status. */
+int ot_huge_main(bool list, int n, char **names);
+
 #endif

@@ -197,6 +197,20 @@ void gs_memory_keep(void *memory) {
     }
 }
 
+/* Clears the marks of defined bytes; pages of marks go back to the system, so that what nobody touched costs nothing.
+ */
+static void clear_marks(uint64_t offset, uint64_t bytes) {
+    const uint64_t page = UINT64_C(8) * PAGE; /* bytes that one page of marks is for */
+    const uint64_t first = (offset + page - 1) / page * page, last = (offset + bytes) / page * page;
+    if (first >= last) {
+        gs_defined_clear(gs_heap.defined, offset, bytes);
+        return;
+    }
+    gs_defined_clear(gs_heap.defined, offset, first - offset);
+    madvise(&gs_heap.defined[first / 64], (last - first) / 8, MADV_DONTNEED);
+    gs_defined_clear(gs_heap.defined, last, offset + bytes - last);
+}
+
 bool gs_memory_free(void *memory) {
     gs_allocation *a = gs_heap_find((uint64_t)(uintptr_t)memory);
     if (a == NULL || !a->live || a->begin != (uint64_t)(uintptr_t)memory) {
@@ -211,7 +225,7 @@ bool gs_memory_free(void *memory) {
     a->open = 0;
     fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)pages);
     madvise(&gs_heap.granule[offset / GS_GRANULE], pages / GS_GRANULE * sizeof(gs_granule), MADV_DONTNEED);
-    gs_defined_clear(gs_heap.defined, offset, pages);
+    clear_marks(offset, pages);
     return true;
 }
 
