@@ -182,7 +182,7 @@ def types():
     same(load("types.safetensors")[0], {k: v.half() if i % 3 else v for i, (k, v) in enumerate(p.items())})
 
 
-@case("10 GB: the older form, an archive, safetensors, in bounded memory")
+@case("10 GB: the older form, an archive, in bounded memory")
 def large():
     elements = 2_700_000_000
     for write in (wf.write_huge_legacy, wf.write_huge_zip):
