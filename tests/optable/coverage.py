@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """coverage.py OPTABLE [REPORT.json]: every kernel of kernels/*.cu (HO_KERNEL) and kernels/cuda/*.cu (__global__) must be
 named by an entry of the table (`OPTABLE --list`), and every name there must be a kernel. With the simulator's report, every
-kernel must besides be among those that were launched. Prints "ok ..." or "not ok ...: what is missing"."""
+kernel must besides be among those that were launched. Of every file with kernels one at least must have a case beyond 2^31
+elements (`OPTABLE --huge --list`, with the report alone: the cpu's program has not those of tensor cores), but for those
+in NOT_HUGE, with the reason. Prints "ok ..." or "not ok ...: what is missing"."""
 import glob
 import json
 import os
@@ -10,6 +12,14 @@ import subprocess
 import sys
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+
+
+NOT_HUGE = {
+    "kernels/augment_backward.cu": "the index arithmetic of augment.cu",
+    "kernels/lpips.cu": "rows of pixels as in norm.cu",
+    "kernels/cuda/fused_gradient.cu": "the tiles of fused_tile.h, as in fused_conv.cu",
+    "kernels/cuda/fused_weights.cu": "sums over pixels in splits; bounded by ho_k_fused_fits",
+}
 
 
 def kernels():
@@ -32,6 +42,12 @@ def names_in(line):
         yield re.split(r"[^\w]", kernel["name"])[0]
 
 
+def named(program, *options):
+    """The kernels that the program's list names."""
+    listing = subprocess.run([program, *options, "--list"], check=True, capture_output=True, text=True).stdout
+    return {name for line in listing.splitlines() for name in line.split(":", 1)[1].split()}
+
+
 def report(name, missing):
     print(f"not ok {name}: {', '.join(missing)}" if missing else f"ok {name}")
     return bool(missing)
@@ -39,8 +55,7 @@ def report(name, missing):
 
 def main():
     known = kernels()
-    listing = subprocess.run([sys.argv[1], "--list"], check=True, capture_output=True, text=True).stdout
-    declared = {name for line in listing.splitlines() for name in line.split(":", 1)[1].split()}
+    declared = named(sys.argv[1])
     bad = report("every_kernel_has_a_case", [f"{k} ({known[k]})" for k in sorted(set(known) - declared)])
     bad |= report("every_named_kernel_exists", sorted(declared - set(known)))
     if len(sys.argv) > 2:
@@ -48,6 +63,9 @@ def main():
             launched = {name for line in file for name in names_in(json.loads(line))}
         missing = [k for k in sorted(known) if k not in launched]
         bad |= report("every_kernel_was_launched", missing)
+        huge = named(sys.argv[1], "--huge")
+        bad |= report("every_named_huge_kernel_exists", sorted(huge - set(known)))
+        bad |= report("every_file_has_a_huge_case", sorted(set(known.values()) - {known.get(k) for k in huge} - set(NOT_HUGE)))
     sys.exit(1 if bad or not known else 0)
 
 

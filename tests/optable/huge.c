@@ -43,13 +43,13 @@ static bool next_piece(ot_places p, int64_t *k, int64_t *first, int64_t *count) 
     return *count > 0;
 }
 
-static ho_status upload(ot_huge *h, int id, ho_real *array, ot_places places) {
+static ho_status upload(ot_huge *h, int id, int64_t from, ho_real *array, ot_places places) {
     ho_real *host = malloc((size_t)(2 * places.half) * sizeof *host);
     ho_status status = host == NULL ? HO_EMEMORY : HO_OK;
     int64_t first, count;
     for (int64_t k = 0; status == HO_OK && next_piece(places, &k, &first, &count);) {
         for (int64_t i = 0; i < count; ++i) {
-            host[i] = id < 0 ? 0 : (ho_real)ot_huge_value(id, first + i);
+            host[i] = id < 0 ? 0 : (ho_real)ot_huge_value(id, from + first + i);
         }
         status = ho_device_upload(h->device, array + first, host, (size_t)count * sizeof *host);
     }
@@ -58,11 +58,15 @@ static ho_status upload(ot_huge *h, int id, ho_real *array, ot_places places) {
 }
 
 ho_status ot_huge_define(ot_huge *h, int id, ho_real *array, ot_places places) {
-    return upload(h, id, array, places);
+    return upload(h, id, 0, array, places);
+}
+
+ho_status ot_huge_define_from(ot_huge *h, int id, int64_t from, ho_real *array, ot_places places) {
+    return upload(h, id, from, array, places);
 }
 
 ho_status ot_huge_zero(ot_huge *h, ho_real *array, ot_places places) {
-    return upload(h, -1, array, places);
+    return upload(h, -1, 0, array, places);
 }
 
 ho_status ot_huge_input(ot_huge *h, int id, ot_places places, ho_real **array) {
@@ -122,7 +126,8 @@ static bool wanted(const ot_huge_case *c, int n, char **names) {
 }
 
 int ot_huge_main(bool list, int n, char **names) {
-    const ot_huge_case *const families[] = {ot_huge_rows, ot_huge_sums, ot_huge_images, ot_huge_head, NULL};
+    const ot_huge_case *const families[] = {ot_huge_rows, ot_huge_sums,  ot_huge_images,
+                                            ot_huge_head, ot_huge_fused, NULL};
     ho_device *device = NULL;
     int passed = 0, failed = 0, not_run = 0;
     if (!list && strcmp(ot_target(), "cpu") == 0) {

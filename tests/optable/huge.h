@@ -35,7 +35,7 @@ typedef struct {
     ho_status (*run)(ot_huge *h);
     double tolerance; /* 0: 1e-5 */
 } ot_huge_case;
-extern const ot_huge_case ot_huge_rows[], ot_huge_sums[], ot_huge_images[], ot_huge_head[];
+extern const ot_huge_case ot_huge_rows[], ot_huge_sums[], ot_huge_images[], ot_huge_head[], ot_huge_fused[];
 
 /* Threads over n elements; blocks over units of `unit` elements, with `more` units on both sides; the first and last
  * `half` of n elements. */
@@ -51,6 +51,8 @@ ho_status ot_huge_new(ot_huge *h, int64_t count, ho_real **array);
 ho_status ot_huge_bytes(ot_huge *h, int64_t n, size_t size, void *array);
 /* Defines elements of array `id`, or makes them 0. */
 ho_status ot_huge_define(ot_huge *h, int id, ho_real *array, ot_places places);
+/* The same where the array is a part that begins at element `from` of array `id`. */
+ho_status ot_huge_define_from(ot_huge *h, int id, int64_t from, ho_real *array, ot_places places);
 ho_status ot_huge_zero(ot_huge *h, ho_real *array, ot_places places);
 /* Both: a new array with places.n elements, these of them defined. */
 ho_status ot_huge_input(ot_huge *h, int id, ot_places places, ho_real **array);

@@ -24,6 +24,11 @@ typedef struct {
 } job;
 
 static ho_device *devices[2]; /* one for each precision */
+static int samples = OT_SAMPLES;
+
+void ot_set_samples(int n) {
+    samples = n < 2 ? 2 : n > OT_SAMPLES ? OT_SAMPLES : n;
+}
 
 const char *ot_target(void) {
 #ifdef HO_TARGET_CUDA
@@ -158,10 +163,10 @@ static bool differentiate(job *j, int input, int64_t e, double *slope, double *s
 static void find_truth(job *j, uint64_t seed) {
     j->entry->truth(&j->p, (const double *const *)j->x, j->y);
     for (int i = 0; i < j->p.n_inputs && !j->entry->forward_only; ++i) {
-        const int64_t n = j->p.input[i].count, few = n < OT_SAMPLES ? n : OT_SAMPLES;
+        const int64_t n = j->p.input[i].count, few = n < samples ? n : samples;
         for (int64_t k = 0; k < few && !j->p.input[i].no_grad; ++k) {
             double scale, slope;
-            int64_t e = n <= OT_SAMPLES ? k : (int64_t)(mix(seed + 7, (uint64_t)k) % (uint64_t)n);
+            int64_t e = n <= samples ? k : (int64_t)(mix(seed + 7, (uint64_t)k) % (uint64_t)n);
             e = k == 0 ? 0 : k == few - 1 ? n - 1 : e;
             if (!differentiate(j, i, e, &slope, &scale)) {
                 ++j->result->kinks;

@@ -96,6 +96,8 @@ typedef struct {
     char message[512];
 } ot_result;
 
+/* Elements of each input whose gradient is compared; OT_SAMPLES without. */
+void ot_set_samples(int n);
 void ot_run(const ot_entry *entry, ot_result *result);
 void ot_close(void);
 const char *ot_target(void);
