@@ -86,6 +86,33 @@ static void adam_truth(const ot_problem *p, const double *const *x, double *y) {
     }
 }
 
+/* Gradients that are no numbers: NaN counts as 0, infinity as 1e5. The new value alone. */
+static const float BROKEN[3] = {NAN, HUGE_VALF, -HUGE_VALF};
+static const double CLEAN[3] = {0.0, 1e5, -1e5};
+
+static void clean_shape(ot_problem *p) {
+    adam_shape(p);
+    ot_out(p, 1, HO_SHAPE(p->n[0]));
+}
+
+static ho_status clean_run(ho_context *context, const ot_problem *p, ho_tensor *const *x, ho_tensor **y) {
+    for (int64_t i = 0; i < p->n[0]; i += 5) {
+        HO_TRY(ho_device_upload(ho_context_device(context), x[1]->data + i, &BROKEN[i % 3], sizeof *BROKEN));
+    }
+    *y = x[0];
+    return ho_k_adam(x[0]->data, x[1]->data, x[2]->data, x[3]->data, p->n[0], &STEP, ho_context_stream(context));
+}
+
+static void clean_truth(const ot_problem *p, const double *const *x, double *y) {
+    for (int64_t i = 0; i < p->n[0]; ++i) {
+        const double g_in = i % 5 == 0 ? CLEAN[i % 3] : (double)STEP.grad_scale * x[1][i];
+        const double g = g_in + (double)STEP.weight_decay * x[0][i];
+        const double m = (double)STEP.beta1 * x[2][i] + (1.0 - (double)STEP.beta1) * g;
+        const double v = (double)STEP.beta2 * x[3][i] + (1.0 - (double)STEP.beta2) * g * g;
+        y[i] = x[0][i] - (double)STEP.lr * m / (sqrt(v * (double)STEP.v_correction) + (double)STEP.eps);
+    }
+}
+
 static void lerp_shape(ot_problem *p) {
     ot_in(p, OT_NORMAL, HO_SHAPE(p->n[0]));
     ot_in(p, OT_NORMAL, HO_SHAPE(p->n[0]));
@@ -107,6 +134,8 @@ const ot_entry ot_kernels[] = {
     {"fill_normal", "fill_normal_kernel", fill_shape, normal_run, normal_truth, OT_CASES(COUNTS), .forward_only = true},
     {"fill", "fill_kernel", fill_shape, fill_run, fill_truth, OT_CASES(COUNTS), .forward_only = true},
     {"adam", "adam_kernel", adam_shape, adam_run, adam_truth, OT_CASES(COUNTS), .forward_only = true},
+    {"adam_broken_gradient", "adam_kernel", clean_shape, clean_run, clean_truth, OT_CASES(COUNTS),
+     .forward_only = true},
     {"lerp", "lerp_kernel", lerp_shape, lerp_run, lerp_truth, OT_CASES(COUNTS), .forward_only = true},
     {0},
 };

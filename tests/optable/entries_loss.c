@@ -125,8 +125,9 @@ static void entropy_truth(const ot_problem *p, const double *const *x, double *y
     y[0] /= (double)counted;
 }
 
-static const ot_case ENTROPY[] = {{{1, 2}, NULL},  {{1, 3}, NULL},   {{31, 5}, NULL},   {{33, 31}, NULL},
-                                  {{7, 33}, NULL}, {{257, 3}, NULL}, {{1025, 7}, NULL}, {{5, 254}, NULL}};
+static const ot_case ENTROPY[] = {{{1, 1}, NULL},    {{31, 1}, NULL},  {{1, 2}, NULL},  {{1, 3}, NULL},
+                                  {{31, 5}, NULL},   {{33, 31}, NULL}, {{7, 33}, NULL}, {{257, 3}, NULL},
+                                  {{1025, 7}, NULL}, {{5, 254}, NULL}};
 
 /* ---- LPIPS tap: N, pixels, C --------------------------------------------------------------------------------------
  */

@@ -169,5 +169,7 @@ const ot_entry ot_modconv[] = {
      shape, run, truth, OT_CASES(FUSED), .tensor_cores = true},
     {"modconv_fused_smooth", "fused_forward fused_input_gradient fused_up_forward fused_weights", shape, run, truth,
      OT_CASES(FUSED_SMOOTH), .gain = 0.125, .tensor_cores = true},
+    {"modconv_fused_bf16", "fused_forward fused_input_gradient fused_up_forward fused_weights", shape, run, truth,
+     OT_CASES(FUSED_SMOOTH), .gain = 0.125, .tensor_cores = true, .bf16 = true},
     {0},
 };

@@ -21,10 +21,14 @@ static void write_json(totals *t, const ot_entry *e, const ot_result *r) {
     }
     (void)fprintf(
         t->json,
-        "%s\n{\"op\": \"%s\", \"type\": \"f32\", \"target\": \"%s\", \"cases_run\": %d, \"cases_not_run\": %d, "
+        "%s\n{\"op\": \"%s\", \"type\": \"%s\", \"target\": \"%s\", \"cases_run\": %d, \"cases_not_run\": %d, "
         "\"reason\": \"%s\", \"passed\": %s",
-        t->passed + t->failed + t->not_run > 1 ? "," : "", e->name, ot_target(), r->cases, e->n_cases - r->cases,
-        r->not_run != NULL ? r->not_run : "", r->failed ? "false" : "true");
+        t->passed + t->failed + t->not_run > 1 ? "," : "", e->name,
+        e->bf16           ? "bf16"
+        : e->tensor_cores ? "tf32"
+                          : "f32",
+        ot_target(), r->cases, e->n_cases - r->cases, r->not_run != NULL ? r->not_run : "",
+        r->failed ? "false" : "true");
     if (r->not_run == NULL && r->forward < 1e30 && r->gradient < 1e30) { /* JSON has no infinity */
         (void)fprintf(t->json,
                       ", \"forward\": %.3g, \"forward_budget\": %.3g, \"gradient\": %.3g, \"gradient_budget\": %.3g",

@@ -23,7 +23,7 @@ typedef struct {
     ot_result *result;
 } job;
 
-static ho_device *devices[2]; /* one for each precision */
+static ho_device *devices[3]; /* one for each precision: float, TF32, bf16 */
 static int samples = OT_SAMPLES;
 
 void ot_set_samples(int n) {
@@ -39,8 +39,9 @@ const char *ot_target(void) {
 }
 
 void ot_close(void) {
-    ho_device_close(devices[0]);
-    ho_device_close(devices[1]);
+    for (int i = 0; i < 3; ++i) {
+        ho_device_close(devices[i]);
+    }
 }
 
 /* The finaliser of SplitMix64. */
@@ -204,7 +205,7 @@ static ho_status poison(const job *j) {
 static void judge(job *j, const char *what, int input, double error) {
     ot_result *r = j->result;
     const double gain = j->entry->gain > 0.0 ? j->entry->gain : 1.0;
-    const double eps = j->entry->tensor_cores ? 0x1p-10 / 12.0 : FLT_EPSILON;
+    const double eps = j->entry->bf16 ? 0x1p-7 / 12.0 : j->entry->tensor_cores ? 0x1p-10 / 12.0 : FLT_EPSILON;
     const double budget = (8.0 + 4.0 * sqrt(fmax(j->p.terms, 1.0))) * eps * gain;
     double *worst = input < 0 ? &r->forward : &r->gradient, *of = input < 0 ? &r->forward_budget : &r->gradient_budget;
     if (!(error / budget <= (*of > 0.0 ? *worst / *of : -1.0))) {
@@ -243,11 +244,13 @@ static double forward_scale(const job *j) {
 }
 
 static double gradient_scale(const job *j, int input) {
-    double sum = 0.0;
+    const double inputs = largest(j->x[input], j->p.input[input].count);
+    double sum = 0.0, seed = 0.0;
     for (int64_t e = 0; e < j->p.output.count; ++e) {
         sum += fabs(j->r[e] * j->y[e]);
+        seed += fabs(j->r[e]) / (double)j->p.output.count;
     }
-    return scale_or(j->slope_scale[input], sum / largest(j->x[input], j->p.input[input].count));
+    return scale_or(j->slope_scale[input], fmax(sum, seed * forward_scale(j)) / inputs);
 }
 
 /* got - times * slope at the sampled elements. */
@@ -298,11 +301,12 @@ static ho_status run_once(job *j) {
 }
 
 static ho_status run_case(const ot_entry *entry, const ot_case *c, uint64_t seed, ot_result *result) {
-    const int kind = entry->tensor_cores ? 1 : 0;
+    static const ho_precision precision[3] = {HO_PRECISION_FP32, HO_PRECISION_TF32, HO_PRECISION_BF16};
+    const int kind = entry->bf16 ? 2 : entry->tensor_cores ? 1 : 0;
     job j;
     if (devices[kind] == NULL) {
         HO_TRY(ho_device_open(0, 0, &devices[kind]));
-        HO_TRY(ho_device_set_precision(devices[kind], kind == 1 ? HO_PRECISION_TF32 : HO_PRECISION_FP32, kind == 1));
+        HO_TRY(ho_device_set_precision(devices[kind], precision[kind], kind > 0));
     }
     job_open(&j, entry, c, seed, result);
     find_truth(&j, seed);
