@@ -94,6 +94,9 @@ static ho_status execute(ho_run *run, const ho_stage *stage) {
     ho_peak_rss_reset();
     const double start = ho_seconds();
     HO_TRY(stage->execute(run));
+    if (run->device != NULL) {
+        HO_TRY(ho_device_sync(run->device)); /* tells what failed where nobody could be told, such as in a release */
+    }
     ho_progress_end_line(run);
     const double seconds = ho_seconds() - start, peak = ho_peak_rss_mb();
     (void)unlink(forced_mark(run, stage->name));

@@ -147,6 +147,12 @@ ho_status ho_device_alloc(ho_device *device, size_t bytes, void **memory) {
     return HO_OK;
 }
 
+void ho_cuda_note(ho_device *device, const char *call, cudaError_t result) {
+    if (result != cudaSuccess && device->failure[0] == '\0') {
+        snprintf(device->failure, sizeof device->failure, "%s: %s", call, cudaGetErrorString(result));
+    }
+}
+
 void ho_device_free(ho_device *device, void *memory) {
     if (memory == NULL) {
         return;
@@ -158,7 +164,7 @@ void ho_device_free(ho_device *device, void *memory) {
             break;
         }
     }
-    cudaFree(memory);
+    ho_cuda_note(device, "cudaFree", cudaFree(memory)); /* may tell of earlier work that failed */
 }
 
 /* An outgrown workspace is freed with the device: work that was recorded before may name it. */
@@ -229,6 +235,9 @@ void ho_device_changed(ho_device *device, const void *memory, size_t bytes) {
 }
 
 ho_status ho_device_sync(ho_device *device) {
+    if (device->failure[0] != '\0') {
+        HO_FAIL(HO_EDEVICE, "%s", device->failure);
+    }
     CUDA_TRY(cudaStreamSynchronize(device->stream));
     return HO_OK;
 }

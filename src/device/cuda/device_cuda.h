@@ -40,12 +40,15 @@ struct ho_device {
     int n_convs, conv_room;
     ho_precision precision;
     bool no_fusing;
+    char failure[200];         /* of a call whose caller gets no status; ho_device_sync tells it */
     bool no_graphs, recording; /* recording: between ho_device_record_begin and _end, the stream is being captured */
     staging *staging;
     void **outgrown; /* workspaces that a recording may still name */
     int n_outgrown;
 };
 
+/* Keeps the failure of a call whose caller gets no status. */
+void ho_cuda_note(ho_device *device, const char *call, cudaError_t result);
 /* Copies host data to where the recorded step finds it when it runs. */
 ho_status ho_cuda_stage(ho_device *device, const void *host, size_t bytes, void **staged);
 void ho_cuda_graph_close(ho_device *device);

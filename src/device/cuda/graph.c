@@ -132,7 +132,7 @@ void ho_device_graph_free(ho_device *device, void *graph) {
     if (graph == NULL) {
         return;
     }
-    (void)cudaStreamSynchronize(device->stream);
+    ho_cuda_note(device, "cudaStreamSynchronize", cudaStreamSynchronize(device->stream));
     if (((step_graph *)graph)->ready != NULL) {
         cudaGraphExecDestroy(((step_graph *)graph)->ready);
     }

@@ -30,6 +30,7 @@ static size_t n_reports, report_room;
 static kernel_count *kernels;
 static size_t n_kernels;
 static gs_totals totals;
+static gs_call_lister calls;
 
 const gs_totals *gs_get_totals(void) {
     return &totals;
@@ -214,6 +215,19 @@ static void json_reports(FILE *f) {
     fprintf(f, "]");
 }
 
+void gs_report_calls(gs_call_lister lister) {
+    calls = lister;
+}
+
+static void json_calls(FILE *f) {
+    unsigned long count = 0;
+    fprintf(f, "\"calls\": {");
+    for (int n = 0; calls != NULL && calls(n, &count) != NULL; n++) {
+        fprintf(f, "%s\"%s\": %lu", n > 0 ? ", " : "", calls(n, &count), count);
+    }
+    fprintf(f, "}");
+}
+
 /* One object a process, on one line, appended: several processes may share a file. */
 static void write_json(const char *path) {
     FILE *f = fopen(path, "a");
@@ -239,6 +253,8 @@ static void write_json(const char *path) {
                 (unsigned long long)kernels[k].instructions, kernels[k].seconds);
     }
     fprintf(f, "], ");
+    json_calls(f);
+    fprintf(f, ", ");
     json_reports(f);
     fprintf(f, "}\n");
     fclose(f);

@@ -72,6 +72,9 @@ typedef struct {
     double seconds; /* inside gs_launch_run */
 } gs_totals;
 const gs_totals *gs_get_totals(void);
+/* Calls of library functions for the report file: names and counts for index 0, 1, ... until NULL. */
+typedef const char *(*gs_call_lister)(int index, unsigned long *count);
+void gs_report_calls(gs_call_lister lister);
 /* The last line on stderr, "gpusim: N launches, ..., N reports", the report file, and, if anything was reported,
  * the exit status 86. Called from a destructor. */
 void gs_finish(void);

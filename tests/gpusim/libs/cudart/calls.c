@@ -97,6 +97,10 @@ __attribute__((destructor)) static void at_end(void) {
         }
     }
     gs_memory_report_leaks();
+    if (gs_memory_live() > 0) {
+        gs_report_host(GS_LEAK, "end of the program", "%d device allocations never freed", gs_memory_live());
+    }
+    gs_report_calls(gs_call_count);
     gs_finish();
 }
 

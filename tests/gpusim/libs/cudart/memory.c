@@ -35,14 +35,12 @@ GS_EXPORT cudaError_t cudaMalloc(void **memory, size_t bytes) {
     return gs_result(result);
 }
 
-/* As the real one, it waits for all work. */
+/* As the real one, it waits for all work. Where it is to fail, it frees, and tells of earlier work that went wrong. */
 GS_EXPORT cudaError_t cudaFree(void *memory) {
     static const char NAME[] = "cudaFree";
-    if (gs_call_fails(NAME)) {
-        return gs_result(cudaErrorLaunchFailure);
-    }
+    const bool fails = gs_call_fails(NAME);
     if (memory == NULL) {
-        return cudaSuccess;
+        return gs_result(fails ? cudaErrorLaunchFailure : cudaSuccess);
     }
     gs_lock();
     cudaError_t result = gs_capture_forbids(NAME) ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
@@ -54,7 +52,7 @@ GS_EXPORT cudaError_t cudaFree(void *memory) {
         }
     }
     gs_unlock();
-    return gs_result(result);
+    return gs_result(fails ? cudaErrorLaunchFailure : result);
 }
 
 GS_EXPORT cudaError_t cudaMallocHost(void **memory, size_t bytes) {
