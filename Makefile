@@ -8,7 +8,7 @@ endif
 OPT     ?= -O3 -march=native
 VERSION := $(shell cat VERSION)
 
-PKGS     := hdf5 yaml-0.1 jansson libpng libjpeg libzip
+PKGS     := hdf5 yaml-0.1 jansson libpng libjpeg libzip zlib
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CPPFLAGS := -Iinclude -Ikernels -I. -DHO_VERSION='"$(VERSION)"' -D_GNU_SOURCE
 CFLAGS   := -std=c17 $(OPT) -ffp-contract=fast -g -fopenmp -fno-math-errno -fno-trapping-math $(WARN)
@@ -18,7 +18,7 @@ PKG_C     = $(shell pkg-config --cflags $(PKGS))
 PKG_L     = $(shell pkg-config --libs $(PKGS))
 ifdef CONDA_PREFIX # its compiler is in CC, its libraries in one folder
 PKG_C    := -isystem $(CONDA_PREFIX)/include
-PKG_L    := -L$(CONDA_PREFIX)/lib -Xlinker -rpath -Xlinker $(CONDA_PREFIX)/lib -lhdf5 -lyaml -ljansson -lpng -ljpeg -lzip
+PKG_L    := -L$(CONDA_PREFIX)/lib -Xlinker -rpath -Xlinker $(CONDA_PREFIX)/lib -lhdf5 -lyaml -ljansson -lpng -ljpeg -lzip -lz
 endif
 LIBS      = $(PKG_L) -ldnnl -lm -fopenmp
 

@@ -1,6 +1,6 @@
 # What the build and the tests need. On Debian and Ubuntu `make deps` installs what is missing; with conda, env.yml has the
 # same list. The cuda target needs the CUDA toolkit (12.8 or later) with cuDNN 9 besides.
-DEB_BUILD := gcc libc6-dev pkg-config libdnnl-dev libhdf5-dev libyaml-dev libjansson-dev libpng-dev libjpeg-dev libzip-dev
+DEB_BUILD := gcc libc6-dev pkg-config libdnnl-dev libhdf5-dev libyaml-dev libjansson-dev libpng-dev libjpeg-dev libzip-dev zlib1g-dev
 DEB_TEST  := libcmocka-dev bc python3-torch python3-h5py python3-numpy python3-pil libjemalloc2 libopenblas0-openmp clang-format clang-tidy clang libclang-rt-dev cppcheck
 DEPS      ?= $(DEB_BUILD) $(DEB_TEST)
 

@@ -20,7 +20,8 @@ typedef struct {
 ho_status ho_image_new(int width, int height, int channels, ho_image *image); /* zeroed */
 void ho_image_free(ho_image *image);                                          /* frees the pixels, clears the struct */
 
-/* Reads a PNG or JPEG (told by its first bytes) as RGB; grey, palette, alpha and 16-bit files are converted. */
+/* Reads a PNG, JPEG or uncompressed BMP (told by its first bytes) as RGB; grey, palette, alpha, CMYK and 16-bit files
+ * are converted. */
 ho_status ho_image_read(const char *path, ho_image *image);
 /* Reads a label PNG as one channel: 8-bit grey or palette indices, unchanged. */
 ho_status ho_image_read_labels(const char *path, ho_image *image);
@@ -29,6 +30,8 @@ ho_status ho_image_write_png(const char *path, const ho_image *image);
 
 /* Antialiased resize (area-scaled triangle filter, as Pillow's BILINEAR). */
 ho_status ho_image_resize(const ho_image *from, int width, int height, ho_image *to);
+/* The same with Pillow's BICUBIC (a = -0.5). */
+ho_status ho_image_resize_bicubic(const ho_image *from, int width, int height, ho_image *to);
 
 /* float (H, W, 3) in [-1, 1] <-> 8 bits: v = trunc(127.5 x + 128) clamped to 0..255, as stylegan2-ada-pytorch's
  * generate.py; x = v / 127.5 - 1.

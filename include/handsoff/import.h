@@ -28,19 +28,21 @@ ho_framing ho_framing_of(int width, int height, int size, ho_aspect aspect);
 
 /* Brings an RGB photo to size x size, antialiased, as ho_framing_of says. Errors: HO_EMEMORY. */
 ho_status ho_photo_to_square(const ho_image *photo, int size, ho_aspect aspect, ho_image *square);
+/* The same with the filter of ho_image_resize_bicubic. */
+ho_status ho_photo_to_square_bicubic(const ho_image *photo, int size, ho_aspect aspect, ho_image *square);
 
 /* Fills a closed polygon of n points (x0, y0, x1, y1, ...): a pixel is inside when its centre (.5, .5) is, by the
  * even-odd rule; parts beyond the image are cut off. Fewer than 3 points fill nothing. Errors: HO_EMEMORY. */
 ho_status ho_polygon_fill(uint8_t *label, int width, int height, int n, const double *points, uint8_t value);
 
 /* Classes and which source ids become which. Car-Parts counts its categories from 0 in version 1 and from 1 in
- * version 2. */
+ * version 2; for every other set both tables are one. */
 enum { HO_MERGE_IDS = 256 };
 typedef struct {
     int n_classes;
     char **names;             /* K strings, one block */
     uint8_t (*palette)[3];    /* K colours            */
-    int16_t v1[HO_MERGE_IDS]; /* class of a source id, -1 where the table has none */
+    int16_t v1[HO_MERGE_IDS]; /* class of a source id, -1 where the table has none, 255: not looked at */
     int16_t v2[HO_MERGE_IDS];
 } ho_merge;
 

@@ -46,6 +46,9 @@ ho_status ho_option_seeds(const char *option, const char *text, int64_t *n_seeds
 
 ho_status ho_cmd_run(const char *name, int argc, char **argv);
 ho_status ho_cmd_stage(const char *name, int argc, char **argv);
+/* As ho_cmd_stage, or with --format a folder into a file. */
+ho_status ho_cmd_import_data(const char *name, int argc, char **argv);
+void ho_print_formats(void);
 ho_status ho_cmd_synth(const char *name, int argc, char **argv);
 ho_status ho_cmd_lpips(const char *name, int argc, char **argv);
 ho_status ho_cmd_import_weights(const char *name, int argc, char **argv);

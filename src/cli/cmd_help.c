@@ -31,6 +31,9 @@ ho_status ho_cmd_help(const char *name, int argc, char **argv) {
     HO_TRY(ho_command_find(argv[0], &command));
     printf("handsoff %s %s\n\n%s\n%s%s", command.name, command.usage, command.help, command.detail != NULL ? "\n" : "",
            command.detail != NULL ? command.detail : "");
+    if (command.run == ho_cmd_import_data) {
+        ho_print_formats();
+    }
     return HO_OK;
 }
 

@@ -23,6 +23,21 @@ static const char STAGE_DETAIL[] =
     "  key=value     overrides a key of the config ('handsoff help config' lists the keys)\n"
     "  --force       run it in any case, from its beginning\n";
 
+static const char IMPORT_DATA_USAGE[] =
+    "CONFIG.yml [key=value ...] [--force] | --format NAME DIR OUT.h5 [--size 512] [--merge FILE.yml] [--split FILE] "
+    "[--limit N] [--aspect squash|crop|pad] [--resize sound|handsoff]";
+static const char IMPORT_DATA_DETAIL[] =
+    "With a config: runs when its result is missing or out of date (data.format, data.dir and so on).\n"
+    "With --format: reads a published data set in its authors' layout.\n"
+    "  --size        pixels along a side of what is written (default 512)\n"
+    "  --merge       YAML table that merges the classes (data/merges/); without it: the set's own classes\n"
+    "  --split       file that says which images are used: lines of NAME [train|test|unlabelled], or HandsOff's JSON\n"
+    "  --limit       at most so many images of each part, the first ones\n"
+    "  --aspect      squash (default), crop to the middle, or pad; labels, depth and key points follow\n"
+    "  --resize      sound (default): triangle filter, antialiased; handsoff: bicubic as Pillow's, which the original "
+    "uses.\n"
+    "                Labels and depth take the nearest pixel in both\n";
+
 static const char IMPORT_WEIGHTS_DETAIL[] =
     "  FILE          .pt or .pth (both forms of torch.save), NVIDIA's .pkl, .npz, .safetensors. Nothing in it is run.\n"
     "                Pixel classifiers: one file a member, all before OUT.h5\n"
@@ -79,6 +94,11 @@ bool ho_command_at(int i, ho_command *command) {
     } else if (i <= n_stages) {
         const ho_stage *stage = HO_STAGES[i - 1];
         *command = (ho_command){stage->name, STAGE_USAGE, stage->help, STAGE_DETAIL, ho_cmd_stage, true};
+        if (strcmp(stage->name, "import-data") == 0) {
+            command->usage = IMPORT_DATA_USAGE;
+            command->detail = IMPORT_DATA_DETAIL;
+            command->run = ho_cmd_import_data;
+        }
     } else {
         *command = TOOLS[i - 1 - n_stages];
     }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "handsoff/import.h"
+#include "formats.h"
 
 /* One annotation: all polygons of one part of one car. */
 typedef struct {
@@ -303,12 +303,7 @@ static ho_status own_classes(const reader *r, const json_t *root, ho_merge *own)
     if (own->palette == NULL) {
         HO_FAIL(HO_EMEMORY, "%s: no memory for %d classes", r->file, own->n_classes);
     }
-    for (int k = 0; k < own->n_classes; k++) {
-        for (int c = 0; c < 3; c++) {
-            const double turn = 6.283185307179586 * (0.618033988749895 * k + c / 3.0);
-            own->palette[k][c] = k == 0 ? 255 : (uint8_t)(135.0 + (k % 2 == 0 ? 110.0 : 75.0) * cos(turn));
-        }
-    }
+    ho_spread_colours(own->n_classes, own->palette);
     return ho_strings_copy(own->n_classes, names, &own->names);
 }
 

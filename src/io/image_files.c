@@ -127,6 +127,7 @@ static ho_status read_any(const char *path, bool labels, ho_image *image) {
     uint8_t first[8] = {0};
     const size_t n = fread(first, 1, sizeof first, file);
     const bool is_png = n == 8 && memcmp(first, PNG, 8) == 0, is_jpeg = n >= 3 && memcmp(first, JPEG, 3) == 0;
+    const bool is_bmp = n == 8 && memcmp(first, "BM", 2) == 0;
     ho_status status;
     if (ferror(file)) {
         status = ho_fail(HO_EIO, __FILE__, __LINE__, "cannot read the image %s: %s", path, strerror(errno));
@@ -135,8 +136,11 @@ static ho_status read_any(const char *path, bool labels, ho_image *image) {
     } else if (labels && !is_png) {
         status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "%s is not a PNG file; labels are PNG files%s", path,
                          is_jpeg ? " (JPEG changes their values)" : "");
-    } else if (!is_png && !is_jpeg) {
-        status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "%s is neither a PNG nor a JPEG file", path);
+    } else if (!is_png && !is_jpeg && !is_bmp) {
+        status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "%s is neither a PNG nor a JPEG file (nor BMP)", path);
+    } else if (is_bmp) {
+        rewind(file);
+        status = ho_image_read_bmp(path, file, image);
     } else {
         rewind(file);
         status = is_png ? read_png(path, file, labels, image) : ho_image_read_jpeg(path, file, image);

@@ -12,5 +12,7 @@ enum { HO_IMAGE_LARGEST = 16384 }; /* pixels along a side */
 ho_status ho_image_check_size(const char *path, unsigned long width, unsigned long height);
 /* Decodes an open JPEG file as RGB. */
 ho_status ho_image_read_jpeg(const char *path, FILE *file, ho_image *image);
+/* Reads an uncompressed BMP file of 24 or 32 bits a pixel as RGB. */
+ho_status ho_image_read_bmp(const char *path, FILE *file, ho_image *image);
 
 #endif

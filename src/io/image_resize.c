@@ -2,8 +2,10 @@
  * read counts (no aliasing). With s = from / to and f = max(s, 1), output pixel i is sum_j w_j x_j / sum_j w_j,   w_j =
  * max(0, 1 - |j + 0.5 - (i + 0.5) s| / f),   over the pixels j inside the image, columns first, rounded to 8 bits, then
  * rows. Weights are integers in units of 2^-22, so that the result does not depend on the compiler. This is what Pillow
- * computes for BILINEAR. */
+ * computes for BILINEAR. Its BICUBIC is the same with w_j = cubic(|j + 0.5 - (i + 0.5) s| / f) and
+ * cubic(d) = (1.5 d - 2.5) d^2 + 1 for d < 1, ((2.5 - 0.5 d) d - 4) d + 2 for d < 2. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +26,20 @@ static void free_taps(taps *t) {
     free(t->weight);
 }
 
-static ho_status make_taps(int from, int to, taps *t) {
-    const double scale = (double)from / to, support = scale > 1.0 ? scale : 1.0;
+static double triangle(double d) {
+    return d < 1.0 ? 1.0 - d : 0.0;
+}
+
+static double cubic(double d) {
+    if (d < 1.0) {
+        return (1.5 * d - 2.5) * d * d + 1.0;
+    }
+    return d < 2.0 ? ((2.5 - 0.5 * d) * d - 4.0) * d + 2.0 : 0.0;
+}
+
+static ho_status make_taps(int from, int to, bool bicubic, taps *t) {
+    const double scale = (double)from / to, factor = scale > 1.0 ? scale : 1.0;
+    const double support = bicubic ? 2.0 * factor : factor;
     t->most = (int)ceil(support) * 2 + 1;
     t->first = calloc((size_t)to, sizeof *t->first);
     t->n = calloc((size_t)to, sizeof *t->n);
@@ -42,23 +56,24 @@ static ho_status make_taps(int from, int to, taps *t) {
         t->n[i] = (high < from ? high : from) - t->first[i];
         double sum = 0.0;
         for (int j = 0; j < t->n[i]; j++) {
-            const double distance = fabs(t->first[i] + j + 0.5 - centre) / support;
-            exact[j] = distance < 1.0 ? 1.0 - distance : 0.0;
+            const double distance = fabs(t->first[i] + j + 0.5 - centre) / factor;
+            exact[j] = bicubic ? cubic(distance) : triangle(distance);
             sum += exact[j];
         }
         for (int j = 0; j < t->n[i]; j++) {
-            t->weight[(size_t)i * (size_t)t->most + (size_t)j] = (int32_t)(exact[j] / sum * (1 << WEIGHT_BITS) + 0.5);
+            const double weight = exact[j] / sum * (1 << WEIGHT_BITS);
+            t->weight[(size_t)i * (size_t)t->most + (size_t)j] = (int32_t)(weight < 0.0 ? weight - 0.5 : weight + 0.5);
         }
     }
     free(exact);
     return HO_OK;
 }
 
-/* Weights are positive and sum to 2^22 within n / 2: the sum of products stays below 2^31, and above 255 only by
- * rounding. */
+/* Weights sum to 2^22 within n / 2, the positive ones to less than 1.3 times that: the sum of products stays below
+ * 2^31. Bicubic sums leave 0 .. 255, triangular ones only by rounding. */
 static uint8_t rounded(int32_t sum) {
     const int32_t value = sum >> WEIGHT_BITS;
-    return (uint8_t)(value > 255 ? 255 : value);
+    return (uint8_t)(value > 255 ? 255 : value < 0 ? 0 : value);
 }
 
 static void shrink_columns(const ho_image *from, const taps *t, ho_image *to) {
@@ -118,14 +133,14 @@ static ho_status check_resize(const ho_image *from, int width, int height) {
     return HO_OK;
 }
 
-ho_status ho_image_resize(const ho_image *from, int width, int height, ho_image *to) {
+static ho_status resize(const ho_image *from, int width, int height, bool bicubic, ho_image *to) {
     *to = (ho_image){0, 0, 0, NULL};
     HO_TRY(check_resize(from, width, height));
     ho_image between = {0, 0, 0, NULL}, made = {0, 0, 0, NULL};
     taps columns = {0, NULL, NULL, NULL}, rows = {0, NULL, NULL, NULL};
     ho_status status;
-    HO_TRY_DONE(make_taps(from->width, width, &columns));
-    HO_TRY_DONE(make_taps(from->height, height, &rows));
+    HO_TRY_DONE(make_taps(from->width, width, bicubic, &columns));
+    HO_TRY_DONE(make_taps(from->height, height, bicubic, &rows));
     HO_TRY_DONE(ho_image_new(width, from->height, from->channels, &between));
     HO_TRY_DONE(ho_image_new(width, height, from->channels, &made));
     if (width == from->width) {
@@ -142,4 +157,12 @@ done:
     free_taps(&columns);
     free_taps(&rows);
     return status;
+}
+
+ho_status ho_image_resize(const ho_image *from, int width, int height, ho_image *to) {
+    return resize(from, width, height, false, to);
+}
+
+ho_status ho_image_resize_bicubic(const ho_image *from, int width, int height, ho_image *to) {
+    return resize(from, width, height, true, to);
 }

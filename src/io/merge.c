@@ -8,6 +8,8 @@
 
 #include "handsoff/import.h"
 
+enum { IGNORED = 255 };
+
 typedef struct {
     const char *path;
     yaml_document_t document;
@@ -61,8 +63,8 @@ static ho_status read_ids(table *t, yaml_node_t *node, int class, int16_t *map, 
     HO_TRY(read_numbers(t, node, 0, HO_MERGE_IDS - 1, HO_MERGE_IDS, ids, &n));
     for (int i = 0; i < n; i++) {
         if (map[ids[i]] >= 0) {
-            FAIL_AT(t, node, "%s: source class %ld is listed twice (classes %d and %d, counted from 0)", key, ids[i],
-                    map[ids[i]], class);
+            FAIL_AT(t, node, "%s: source class %ld is listed twice (classes %d and %d, counted from 0; 255: ignored)",
+                    key, ids[i], map[ids[i]], class);
         }
         map[ids[i]] = (int16_t) class;
     }
@@ -72,7 +74,7 @@ static ho_status read_ids(table *t, yaml_node_t *node, int class, int16_t *map, 
 static ho_status read_class(table *t, yaml_node_t *node, int class, ho_merge *merge, const char **name) {
     bool coloured = false;
     if (node->type != YAML_MAPPING_NODE) {
-        FAIL_AT(t, node, "expected a class: a map with name, colour, v2 and v1");
+        FAIL_AT(t, node, "expected a class: a map with name, colour and ids (or v2 and v1)");
     }
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
         yaml_node_t *key_node = yaml_document_get_node(&t->document, pair->key);
@@ -92,8 +94,11 @@ static ho_status read_class(table *t, yaml_node_t *node, int class, ho_merge *me
             HO_TRY(read_ids(t, value, class, merge->v1, key));
         } else if (strcmp(key, "v2") == 0) {
             HO_TRY(read_ids(t, value, class, merge->v2, key));
+        } else if (strcmp(key, "ids") == 0) {
+            HO_TRY(read_ids(t, value, class, merge->v1, key));
+            HO_TRY(read_ids(t, value, class, merge->v2, key));
         } else {
-            FAIL_AT(t, key_node, "unknown key '%s'; a class has name, colour, v2 and v1", key);
+            FAIL_AT(t, key_node, "unknown key '%s'; a class has name, colour and ids (or v2 and v1)", key);
         }
     }
     if (*name == NULL || **name == '\0') {
@@ -106,19 +111,24 @@ static ho_status read_class(table *t, yaml_node_t *node, int class, ho_merge *me
 }
 
 static ho_status read_table(table *t, ho_merge *merge) {
-    yaml_node_t *root = yaml_document_get_root_node(&t->document), *list = NULL;
+    yaml_node_t *root = yaml_document_get_root_node(&t->document), *list = NULL, *ignored = NULL;
     if (root == NULL) {
         HO_FAIL(HO_EFORMAT, "%s: the file is empty; expected classes:", t->path);
     }
-    if (root->type == YAML_MAPPING_NODE && root->data.mapping.pairs.top - root->data.mapping.pairs.start == 1) {
-        const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
-        const char *key = scalar(yaml_document_get_node(&t->document, pair->key));
-        if (key != NULL && strcmp(key, "classes") == 0) {
+    for (yaml_node_pair_t *pair = root->type == YAML_MAPPING_NODE ? root->data.mapping.pairs.start : NULL;
+         pair != NULL && pair < root->data.mapping.pairs.top; pair++) {
+        yaml_node_t *key_node = yaml_document_get_node(&t->document, pair->key);
+        const char *key = scalar(key_node) != NULL ? scalar(key_node) : "";
+        if (strcmp(key, "classes") == 0) {
             list = yaml_document_get_node(&t->document, pair->value);
+        } else if (strcmp(key, "ignore") == 0) {
+            ignored = yaml_document_get_node(&t->document, pair->value);
+        } else {
+            FAIL_AT(t, key_node, "unknown key '%s'; expected one key, classes:, and perhaps ignore:", key);
         }
     }
     if (list == NULL || list->type != YAML_SEQUENCE_NODE) {
-        FAIL_AT(t, root, "expected one key, classes:, with a list of classes");
+        FAIL_AT(t, root, "expected a key classes: with a list of classes");
     }
     const yaml_node_item_t *items = list->data.sequence.items.start;
     const int n = (int)(list->data.sequence.items.top - items);
@@ -133,6 +143,10 @@ static ho_status read_table(table *t, ho_merge *merge) {
     }
     for (int i = 0; i < n; i++) {
         HO_TRY(read_class(t, yaml_document_get_node(&t->document, items[i]), i, merge, &names[i]));
+    }
+    if (ignored != NULL) {
+        HO_TRY(read_ids(t, ignored, IGNORED, merge->v1, "ignore"));
+        HO_TRY(read_ids(t, ignored, IGNORED, merge->v2, "ignore"));
     }
     return ho_strings_copy(n, names, &merge->names);
 }

@@ -31,11 +31,13 @@ static int clamp_to(int at, int n) {
     return at < 0 ? 0 : (at >= n ? n - 1 : at);
 }
 
-ho_status ho_photo_to_square(const ho_image *photo, int size, ho_aspect aspect, ho_image *square) {
+typedef ho_status (*resizer)(const ho_image *from, int width, int height, ho_image *to);
+
+static ho_status to_square(const ho_image *photo, int size, ho_aspect aspect, resizer resize, ho_image *square) {
     int window[4];
     window_of(photo->width, photo->height, aspect, window);
     if (window[2] == photo->width && window[3] == photo->height) {
-        return ho_image_resize(photo, size, size, square);
+        return resize(photo, size, size, square);
     }
     ho_image part;
     HO_TRY(ho_image_new(window[2], window[3], 3, &part));
@@ -46,7 +48,15 @@ ho_status ho_photo_to_square(const ho_image *photo, int size, ho_aspect aspect, 
                    from + (int64_t)clamp_to(x + window[0], photo->width) * 3, 3);
         }
     }
-    const ho_status status = ho_image_resize(&part, size, size, square);
+    const ho_status status = resize(&part, size, size, square);
     ho_image_free(&part);
     return status;
+}
+
+ho_status ho_photo_to_square(const ho_image *photo, int size, ho_aspect aspect, ho_image *square) {
+    return to_square(photo, size, aspect, ho_image_resize, square);
+}
+
+ho_status ho_photo_to_square_bicubic(const ho_image *photo, int size, ho_aspect aspect, ho_image *square) {
+    return to_square(photo, size, aspect, ho_image_resize_bicubic, square);
 }

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "handsoff/import.h"
+#include "handsoff/formats.h"
 #include "handsoff/run.h"
 #include "stages.h"
 
 static const char *const STAGE = "import-data";
-static const char *const PREFIXES[] = {"seed", "data."};
-enum { N_PREFIXES = 2, MAX_INPUTS = 4, CHUNK = 128 };
+static const char *const PREFIXES[] = {"seed", "data.", "resize."};
+enum { N_PREFIXES = 3, MAX_INPUTS = 6, CHUNK = 128 };
 
 /* Test and unlabelled faces come from far along the stream, so that the three sets never share a face. */
 static const uint64_t FIRST_TEST = 1000000000, FIRST_UNLABELLED = 2000000000;
@@ -35,7 +35,7 @@ typedef struct {
 
 static ho_status list_inputs(ho_run *run, input_list *inputs) {
     static const char *const KEYS[MAX_INPUTS] = {"data.train_dir", "data.test_dir", "data.unlabelled_dir",
-                                                 "data.merge"};
+                                                 "data.merge",     "data.dir",      "data.split"};
     const ho_config *config = ho_run_config(run);
     inputs->n = 0;
     for (int i = 0; i < MAX_INPUTS && !is_toy(config); i++) {
@@ -111,76 +111,106 @@ static ho_status draw_toy_faces(ho_run *run, ho_dataset *dataset) {
     return ho_strings_copy(HO_TOY_FACE_CLASSES, HO_TOY_FACE_CLASS_NAMES, &dataset->class_names);
 }
 
-static ho_status read_labelled(ho_run *run, const char *key, const ho_merge *merge, ho_merge *own, ho_split *split) {
-    const ho_config *config = ho_run_config(run);
-    const char *folder = ho_config_text(config, key);
-    if (*folder == '\0') {
-        HO_FAIL(HO_ECONFIG, "%s: key '%s' is empty; data.format car-parts needs a folder there", ho_config_path(config),
-                key);
-    }
-    const ho_status status = ho_car_parts_read(ho_run_data_path(run, folder), (int)ho_config_int(config, "data.size"),
-                                               ho_aspect_of(ho_config_text(config, "data.aspect")), merge, own, split);
-    return status == HO_OK ? HO_OK : ho_fail_context(status, "config key '%s'", key);
+/* ---- published data sets ------------------------------------------------------------------------------------------
+ */
+
+static bool show_progress(void *user, int64_t done, int64_t total) {
+    ho_run_progress(user, STAGE, done, total, "images", "read");
+    return !ho_run_interrupted();
 }
 
-static ho_status read_car_parts(ho_run *run, ho_dataset *dataset, ho_merge *merge) {
+typedef struct {
+    char path[MAX_INPUTS][4096];
+    ho_import_folder folder[MAX_INPUTS];
+    int n;
+} folder_list;
+
+static ho_status add_folder(ho_run *run, const char *key, const char *format, ho_part part, folder_list *list) {
     const ho_config *config = ho_run_config(run);
-    const char *table = ho_config_text(config, "data.merge"), *folder = ho_config_text(config, "data.unlabelled_dir");
-    const bool merged = *table != '\0';
-    if (merged) {
-        HO_TRY(ho_merge_read(ho_run_data_path(run, table), merge));
+    const char *folder = ho_config_text(config, key);
+    const bool unlabelled = part == HO_PART_UNLABELLED;
+    if (*folder == '\0') {
+        return HO_OK;
     }
-    HO_TRY(read_labelled(run, "data.train_dir", merged ? merge : NULL, merge, &dataset->train));
-    HO_TRY(read_labelled(run, "data.test_dir", merge, NULL, &dataset->test));
-    if (*folder != '\0') {
-        const ho_status status =
-            ho_photo_folder_read(ho_run_data_path(run, folder), (int)ho_config_int(config, "data.size"),
-                                 ho_aspect_of(ho_config_text(config, "data.unlabelled_aspect")), &dataset->unlabelled);
-        if (status != HO_OK) {
-            return ho_fail_context(status, "config key 'data.unlabelled_dir'");
-        }
-    }
-    dataset->n_classes = merge->n_classes; /* the data set takes names and colours over */
-    dataset->class_names = merge->names;
-    dataset->palette = merge->palette;
-    merge->names = NULL;
-    merge->palette = NULL;
+    HO_TRY(copy_path(list->path[list->n], ho_run_data_path(run, folder)));
+    list->folder[list->n] =
+        (ho_import_folder){format, list->path[list->n], part,
+                           ho_aspect_of(ho_config_text(config, unlabelled ? "data.unlabelled_aspect" : "data.aspect"))};
+    list->n++;
     return HO_OK;
 }
 
-static ho_status write_dataset(ho_run *run, const ho_dataset *dataset) {
-    input_list inputs;
-    ho_store *store = NULL;
-    HO_TRY(list_inputs(run, &inputs));
-    HO_TRY(ho_store_create(ho_run_path(run, "dataset.h5"), &store));
-    ho_status status = ho_dataset_write(store, dataset);
-    if (status == HO_OK) {
-        status = ho_run_record(run, store, STAGE, "dataset", N_PREFIXES, PREFIXES, inputs.n, inputs.list);
+static ho_status list_folders(ho_run *run, folder_list *list) {
+    const ho_config *config = ho_run_config(run);
+    const char *format = ho_config_text(config, "data.format");
+    const bool whole = *ho_config_text(config, "data.dir") != '\0';
+    const bool train = *ho_config_text(config, "data.train_dir") != '\0';
+    const bool test = *ho_config_text(config, "data.test_dir") != '\0';
+    list->n = 0;
+    if (whole == (train || test)) {
+        HO_FAIL(HO_ECONFIG, "%s: data.format %s needs either data.dir or data.train_dir (and data.test_dir), found %s",
+                ho_config_path(config), format, whole ? "both" : "neither");
     }
-    if (status == HO_OK) {
-        status = ho_store_commit(store);
+    if (!whole && !train) {
+        HO_FAIL(HO_ECONFIG, "%s: key 'data.train_dir' is empty; data.format %s needs a folder there",
+                ho_config_path(config), format);
     }
-    ho_store_close(store);
+    HO_TRY(add_folder(run, "data.dir", format, HO_PART_AS_PUBLISHED, list));
+    HO_TRY(add_folder(run, "data.train_dir", format, HO_PART_TRAIN, list));
+    HO_TRY(add_folder(run, "data.test_dir", format, HO_PART_TEST, list));
+    return add_folder(run, "data.unlabelled_dir", "folder", HO_PART_UNLABELLED, list);
+}
+
+static ho_status import_published(ho_run *run, ho_store *store, ho_import_counts *counts) {
+    const ho_config *config = ho_run_config(run);
+    folder_list folders;
+    char merge[4096], split[4096];
+    HO_TRY(list_folders(run, &folders));
+    HO_TRY(copy_path(merge, ho_run_data_path(run, ho_config_text(config, "data.merge"))));
+    HO_TRY(copy_path(split, ho_run_data_path(run, ho_config_text(config, "data.split"))));
+    const ho_import_request request = {
+        .n_folders = folders.n,
+        .folders = folders.folder,
+        .size = (int)ho_config_int(config, "data.size"),
+        .rule = strcmp(ho_config_text(config, "resize.rule"), "handsoff") == 0 ? HO_RESIZE_HANDSOFF : HO_RESIZE_SOUND,
+        .merge = *ho_config_text(config, "data.merge") != '\0' ? merge : NULL,
+        .split = *ho_config_text(config, "data.split") != '\0' ? split : NULL,
+        .limit = ho_config_int(config, "data.limit"),
+        .progress = show_progress,
+        .user = run};
+    return ho_import_data(&request, store, counts);
+}
+
+static ho_status import_drawn(ho_run *run, ho_store *store, ho_import_counts *counts) {
+    ho_dataset dataset;
+    memset(&dataset, 0, sizeof dataset);
+    ho_status status = draw_toy_faces(run, &dataset);
+    status = status == HO_OK ? ho_dataset_write(store, &dataset) : status;
+    *counts = (ho_import_counts){{dataset.train.n, dataset.test.n, dataset.unlabelled.n}, dataset.n_classes, 0, 0};
+    ho_dataset_free(&dataset);
     return status;
 }
 
+static ho_status fill_store(ho_run *run, ho_store *store, ho_import_counts *counts) {
+    input_list inputs;
+    HO_TRY(is_toy(ho_run_config(run)) ? import_drawn(run, store, counts) : import_published(run, store, counts));
+    HO_TRY(list_inputs(run, &inputs));
+    HO_TRY(ho_run_record(run, store, STAGE, "dataset", N_PREFIXES, PREFIXES, inputs.n, inputs.list));
+    return ho_store_commit(store);
+}
+
 static ho_status execute(ho_run *run) {
-    ho_dataset dataset;
-    ho_merge merge;
-    memset(&dataset, 0, sizeof dataset);
-    memset(&merge, 0, sizeof merge);
-    ho_status status =
-        is_toy(ho_run_config(run)) ? draw_toy_faces(run, &dataset) : read_car_parts(run, &dataset, &merge);
-    if (status == HO_OK) {
-        status = write_dataset(run, &dataset);
-    }
+    ho_store *store = NULL;
+    ho_import_counts counts;
+    HO_TRY(ho_store_create(ho_run_path(run, "dataset.h5"), &store));
+    const ho_status status = fill_store(run, store, &counts);
+    ho_store_close(store);
+    const int size = (int)ho_config_int(ho_run_config(run), "data.size");
     if (status == HO_OK) {
         ho_run_say(run, "import-data: %d labelled, %d test and %d unlabelled images of %d x %d, %d classes",
-                   dataset.train.n, dataset.test.n, dataset.unlabelled.n, dataset.train.width, dataset.train.height,
-                   dataset.n_classes);
+                   counts.n[HO_PART_TRAIN], counts.n[HO_PART_TEST], counts.n[HO_PART_UNLABELLED], size, size,
+                   counts.n_classes);
     }
-    ho_merge_free(&merge);
-    ho_dataset_free(&dataset);
     return status;
 }
 

@@ -1,0 +1,151 @@
+/* Sets without a form of their own: photos with masks of the same name, and HandsOff's and DatasetGAN's folders. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats.h"
+
+static bool has_folder(const ho_listing *listing, const char *name) {
+    char path[HO_PATH];
+    return ho_path_join(path, listing->folder, name) == HO_OK && ho_is_folder(path);
+}
+
+/* ---- folder ------------------------------------------------------------------------------------------------------ */
+
+static ho_status list_masked(ho_listing *listing, const char *below, ho_part part) {
+    char images[HO_PATH], masks[HO_PATH];
+    HO_TRY(ho_path_join(images, below, "images"));
+    HO_TRY(ho_path_join(masks, below, "masks"));
+    const bool here = strcmp(below, ".") == 0;
+    if (!has_folder(listing, masks)) {
+        HO_FAIL(HO_EFORMAT, "folder %s/%s: has images/ but no masks/; without labels, name the folder images itself",
+                listing->folder, below);
+    }
+    return ho_list_pairs(listing, &(ho_pairing){here ? "images" : images, here ? "masks" : masks, NULL, ".png", part});
+}
+
+ho_status ho_list_folder(ho_listing *listing) {
+    const bool train = has_folder(listing, "train/images"), test = has_folder(listing, "test/images");
+    if (train || test) {
+        HO_TRY(train ? list_masked(listing, "train", HO_PART_TRAIN) : HO_OK);
+        return test ? list_masked(listing, "test", HO_PART_TEST) : HO_OK;
+    }
+    if (has_folder(listing, "images")) {
+        return list_masked(listing, ".", HO_PART_TRAIN);
+    }
+    return ho_list_pairs(listing, &(ho_pairing){".", NULL, NULL, NULL, HO_PART_UNLABELLED});
+}
+
+/* ---- handsoff ---------------------------------------------------------------------------------------------------- */
+
+static ho_status read_masked(const ho_listing *listing, const ho_sample *sample, ho_reading *reading) {
+    (void)listing;
+    HO_TRY(ho_image_read(sample->image, &reading->image));
+    return sample->label != NULL ? ho_npy_read_labels(sample->label, &reading->label) : HO_OK;
+}
+
+static int by_number(const void *a, const void *b) {
+    const ho_sample *x = a, *y = b;
+    if (x->part != y->part) {
+        return x->part < y->part ? -1 : 1;
+    }
+    return x->index != y->index ? (x->index < y->index ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+/* The digits that a stem ends with; -1: none. */
+static int64_t number_of(const char *name) {
+    int end = ho_stem_length(name), at = end;
+    while (at > 0 && isdigit((unsigned char)name[at - 1])) {
+        at--;
+    }
+    return at < end ? strtoll(name + at, NULL, 10) : -1;
+}
+
+/* Photos image_N.png beside image_maskN.npy; in test folders also N.jpg beside image_maskN.npy. */
+static ho_status list_numbered(ho_listing *listing, const char *below, ho_part part) {
+    char folder[HO_PATH], image[HO_PATH], label[HO_PATH], name[HO_PATH];
+    char **names = NULL;
+    int n = 0, n_images = 0, n_masks = 0, n_pairs = 0;
+    HO_TRY(ho_path_join(folder, listing->folder, below));
+    HO_TRY(ho_folder_names(folder, &n, &names));
+    ho_status status = HO_OK;
+    for (int i = 0; i < n && status == HO_OK; i++) {
+        n_masks += strncmp(names[i], "image_mask", 10) == 0 && ho_has_ending(names[i], ".npy");
+        const int64_t number = ho_is_photo_name(names[i]) ? number_of(names[i]) : -1;
+        if (number < 0) {
+            continue;
+        }
+        n_images++;
+        const bool fits = snprintf(label, sizeof label, "%s/image_mask%lld.npy", folder, (long long)number) < HO_PATH;
+        status = ho_path_join(image, folder, names[i]);
+        status = status == HO_OK ? ho_path_join(name, below, names[i]) : status;
+        if (status == HO_OK && fits && ho_is_file(label)) {
+            n_pairs++;
+            status = ho_listing_add(listing, &(ho_sample){.name = strcmp(below, ".") == 0 ? names[i] : name,
+                                                          .image = image,
+                                                          .label = label,
+                                                          .index = number,
+                                                          .part = part});
+        }
+    }
+    free(names);
+    HO_TRY(status);
+    if (n_pairs == 0 || n_pairs < n_images || n_pairs < n_masks) {
+        HO_FAIL(HO_EFORMAT,
+                "folder %s: %d images with a number at the end of their name (image_N.png) and %d masks "
+                "(image_maskN.npy), of which %d go together; expected as many of each",
+                folder, n_images, n_masks, n_pairs);
+    }
+    return HO_OK;
+}
+
+ho_status ho_list_handsoff(ho_listing *listing) {
+    const bool train = has_folder(listing, "train"), test = has_folder(listing, "test");
+    listing->read = read_masked;
+    if (train || test) {
+        HO_TRY(train ? list_numbered(listing, "train", HO_PART_TRAIN) : HO_OK);
+        HO_TRY(test ? list_numbered(listing, "test", HO_PART_TEST) : HO_OK);
+    } else {
+        HO_TRY(list_numbered(listing, ".", HO_PART_TRAIN));
+    }
+    qsort(listing->samples, (size_t)listing->n, sizeof *listing->samples, by_number);
+    return HO_OK;
+}
+
+/* ---- datasetgan -------------------------------------------------------------------------------------------------- */
+
+/* The one folder below `parent`; where there are several, they are named. */
+static ho_status only_folder(const ho_listing *listing, const char *parent, char below[HO_PATH]) {
+    char path[HO_PATH], **names = NULL;
+    int n = 0;
+    HO_TRY(ho_path_join(path, listing->folder, parent));
+    HO_TRY(ho_folder_names(path, &n, &names));
+    ho_status status = HO_OK;
+    if (n != 1) {
+        status = ho_fail(HO_EFORMAT, __FILE__, __LINE__,
+                         "folder %s: %d folders in it (%s%s%s ...); keep one class, or use format handsoff on one of "
+                         "them",
+                         path, n, n > 0 ? names[0] : "none", n > 1 ? ", " : "", n > 1 ? names[1] : "");
+    } else {
+        status = ho_path_join(below, parent, names[0]);
+    }
+    free(names);
+    return status;
+}
+
+ho_status ho_list_datasetgan(ho_listing *listing) {
+    char below[HO_PATH];
+    listing->read = read_masked;
+    if (!has_folder(listing, "training_data")) {
+        return ho_wrong_folder(listing, "datasetgan", "training_data/NAME_processed (dataset_release/annotation)");
+    }
+    HO_TRY(only_folder(listing, "training_data", below));
+    HO_TRY(list_numbered(listing, below, HO_PART_TRAIN));
+    if (has_folder(listing, "testing_data")) {
+        HO_TRY(only_folder(listing, "testing_data", below));
+        HO_TRY(list_numbered(listing, below, HO_PART_TEST));
+    }
+    qsort(listing->samples, (size_t)listing->n, sizeof *listing->samples, by_number);
+    return HO_OK;
+}

@@ -1,0 +1,129 @@
+/* Reading one sample: photo, label, depth; text files; PNG files whose 16 bits matter. */
+#include <errno.h>
+#include <png.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats.h"
+#include "image_internal.h"
+
+void ho_reading_free(ho_reading *reading) {
+    ho_image_free(&reading->image);
+    ho_image_free(&reading->label);
+    free(reading->depth);
+    free(reading->points);
+    memset(reading, 0, sizeof *reading);
+}
+
+ho_status ho_read_pair(const ho_listing *listing, const ho_sample *sample, ho_reading *reading) {
+    (void)listing;
+    HO_TRY(ho_image_read(sample->image, &reading->image));
+    return sample->label != NULL ? ho_image_read_labels(sample->label, &reading->label) : HO_OK;
+}
+
+ho_status ho_text_read(const char *path, int64_t most, char **text) {
+    FILE *file = fopen(path, "rbe");
+    *text = NULL;
+    if (file == NULL) {
+        HO_FAIL(HO_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    }
+    const bool sized = fseek(file, 0, SEEK_END) == 0;
+    const long size = sized ? ftell(file) : -1;
+    rewind(file);
+    ho_status status = HO_OK;
+    if (size < 0 || size > most) {
+        status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "%s: has %ld bytes; a text of at most %lld is expected", path,
+                         size, (long long)most);
+    } else if ((*text = malloc((size_t)size + 1)) == NULL) {
+        status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "%s: no memory for %ld bytes", path, size);
+    } else if (fread(*text, 1, (size_t)size, file) != (size_t)size) {
+        status = ho_fail(HO_EIO, __FILE__, __LINE__, "%s: cannot be read", path);
+    } else {
+        (*text)[size] = '\0';
+    }
+    if (status == HO_OK && strlen(*text) != (size_t)size) {
+        status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "%s: holds a zero byte: this is no text", path);
+    }
+    if (status != HO_OK) {
+        free(*text);
+        *text = NULL;
+    }
+    fclose(file);
+    return status;
+}
+
+/* ---- grey PNG files ---------------------------------------------------------------------------------------------- */
+
+static ho_status decode_grey(const char *path, png_image *png, int *bits, uint16_t **pixels) {
+    const bool wide = (png->format & PNG_FORMAT_FLAG_LINEAR) != 0;
+    const size_t n = (size_t)png->width * png->height;
+    HO_TRY(ho_image_check_size(path, png->width, png->height));
+    if ((png->format & (PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_ALPHA | PNG_FORMAT_FLAG_COLORMAP)) != 0) {
+        HO_FAIL(HO_EFORMAT, "%s is a PNG with colours or alpha; grey of 8 or 16 bits is expected", path);
+    }
+    *bits = wide ? 16 : 8;
+    *pixels = malloc(n * sizeof **pixels);
+    if (*pixels == NULL) {
+        HO_FAIL(HO_EMEMORY, "%s: no memory for %zu pixels", path, n);
+    }
+    /* The format asked for is the file's own: libpng then converts nothing. */
+    if (png_image_finish_read(png, NULL, *pixels, 0, NULL) == 0) {
+        HO_FAIL(HO_EFORMAT, "%s is not a complete PNG file: %s", path, png->message);
+    }
+    const uint8_t *bytes = (const uint8_t *)*pixels;
+    for (size_t i = n; !wide && i-- > 0;) { /* from the end: a wide pixel covers narrow ones that are done */
+        (*pixels)[i] = bytes[i];
+    }
+    return HO_OK;
+}
+
+ho_status ho_png_read_grey(const char *path, int *width, int *height, int *bits, uint16_t **pixels) {
+    png_image png;
+    memset(&png, 0, sizeof png);
+    png.version = PNG_IMAGE_VERSION;
+    *pixels = NULL;
+    if (png_image_begin_read_from_file(&png, path) == 0) {
+        HO_FAIL(ho_is_file(path) ? HO_EFORMAT : HO_EIO, "%s: cannot be read as a PNG file: %s", path, png.message);
+    }
+    const ho_status status = decode_grey(path, &png, bits, pixels);
+    *width = (int)png.width;
+    *height = (int)png.height;
+    png_image_free(&png);
+    if (status != HO_OK) {
+        free(*pixels);
+        *pixels = NULL;
+    }
+    return status;
+}
+
+static double metres(const ho_depth_code *code, int value) {
+    if (value == 0 || value == code->hole) {
+        return 0.0;
+    }
+    const double number = value - code->shift;
+    if (code->inverse) {
+        return number > 0.0 ? code->scale / number : 0.0;
+    }
+    return number * code->scale;
+}
+
+ho_status ho_read_depth(const char *path, const ho_depth_code *code, const char *photo, ho_reading *reading) {
+    int width = 0, height = 0, bits = 0;
+    uint16_t *pixels = NULL;
+    HO_TRY(ho_png_read_grey(path, &width, &height, &bits, &pixels));
+    const ho_image *image = &reading->image;
+    ho_status status = HO_OK;
+    if (width != image->width || height != image->height) {
+        status = ho_fail(HO_EFORMAT, __FILE__, __LINE__,
+                         "%s is %d x %d pixels, its photo %s %d x %d; depth and photo must be of one size", path, width,
+                         height, photo, image->width, image->height);
+    } else if ((reading->depth = malloc((size_t)width * (size_t)height * sizeof *reading->depth)) == NULL) {
+        status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "%s: no memory for %d x %d pixels", path, width, height);
+    }
+    for (int64_t i = 0; status == HO_OK && i < (int64_t)width * height; i++) {
+        reading->depth[i] = (float)metres(code, pixels[i]);
+    }
+    free(pixels);
+    return status;
+}

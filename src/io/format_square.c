@@ -1,0 +1,123 @@
+/* One sample at its published size -> the square of the data set: photo filtered, labels and depth by their nearest
+ * pixel, key points by the same map. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats.h"
+
+/* Class numbers of the source become ours, in place. */
+static ho_status map_classes(const ho_sample *sample, const ho_squaring *how, ho_image *label) {
+    const int64_t n = (int64_t)label->width * label->height;
+    for (int64_t i = 0; i < n; i++) {
+        const int class = how->classes[label->pixels[i]];
+        if (class < 0) {
+            int most = HO_MERGE_IDS - 1;
+            while (most > 0 && how->classes[most] < 0) {
+                most--;
+            }
+            HO_FAIL(HO_EFORMAT, "%s: label value %d at x %lld, y %lld is not in %s, whose highest is %d",
+                    sample->label != NULL ? sample->label : sample->name, label->pixels[i],
+                    (long long)(i % label->width), (long long)(i / label->width), how->table, most);
+        }
+        label->pixels[i] = (uint8_t) class;
+    }
+    return HO_OK;
+}
+
+static ho_status check_sizes(const ho_listing *listing, const ho_sample *sample, const ho_reading *reading) {
+    const ho_image *image = &reading->image, *label = &reading->label;
+    if (label->pixels == NULL || (label->width == image->width && label->height == image->height)) {
+        return HO_OK;
+    }
+    if (listing->label_scales && (int64_t)label->width * image->height == (int64_t)label->height * image->width) {
+        return HO_OK;
+    }
+    HO_FAIL(HO_EFORMAT, "%s is %d x %d pixels, its image %s %d x %d; mask and image must %s",
+            sample->label != NULL ? sample->label : "the mask", label->width, label->height, sample->image,
+            image->width, image->height, listing->label_scales ? "have the same aspect" : "be of one size");
+}
+
+/* Which of n pixels along a side of the source lies under pixel i of the square; -1: none. `shrunk` is the side of the
+ * map over the side of the photo. */
+static int nearest(int i, double first, double scale, double shrunk, int n) {
+    const double at = (first + (i + 0.5) / scale) * shrunk;
+    return at >= 0.0 && at < (double)n ? (int)at : -1;
+}
+
+static void square_label(const ho_image *label, const ho_framing *f, double shrunk, int size, uint8_t *to) {
+    for (int y = 0; y < size; y++) {
+        const int v = nearest(y, f->y0, f->scale_y, shrunk, label->height);
+        for (int x = 0; x < size; x++) {
+            const int u = nearest(x, f->x0, f->scale_x, shrunk, label->width);
+            to[(int64_t)y * size + x] =
+                u >= 0 && v >= 0 ? label->pixels[(int64_t)v * label->width + u] : HO_LABEL_IGNORED;
+        }
+    }
+}
+
+static void square_depth(const ho_reading *r, const ho_framing *f, int size, float *to) {
+    const int width = r->image.width, height = r->image.height;
+    for (int y = 0; y < size; y++) {
+        const int v = nearest(y, f->y0, f->scale_y, 1.0, height);
+        for (int x = 0; x < size; x++) {
+            const int u = nearest(x, f->x0, f->scale_x, 1.0, width);
+            to[(int64_t)y * size + x] = u >= 0 && v >= 0 ? r->depth[(int64_t)v * width + u] : 0.0F;
+        }
+    }
+}
+
+/* A point that falls outside of the square is not visible there. */
+static void square_points(const float *from, int n, const ho_framing *f, int size, float *to) {
+    for (int j = 0; j < n; j++) {
+        const double x = (from[3 * j] - f->x0) * f->scale_x, y = (from[3 * j + 1] - f->y0) * f->scale_y;
+        const bool inside = x >= 0.0 && y >= 0.0 && x < size && y < size;
+        to[3 * j] = (float)x;
+        to[3 * j + 1] = (float)y;
+        to[3 * j + 2] = inside ? from[3 * j + 2] : 0.0F;
+    }
+}
+
+static int count_points(const ho_listing *listing) {
+    int n = listing->points != NULL;
+    for (const char *at = listing->points; at != NULL && *at != '\0'; at++) {
+        n += *at == '|';
+    }
+    return n;
+}
+
+static ho_status fill(const ho_listing *listing, const ho_sample *sample, const ho_squaring *how, ho_reading *r,
+                      const ho_square *square) {
+    ho_image small = {0, 0, 0, NULL};
+    const int size = how->size;
+    HO_TRY(check_sizes(listing, sample, r));
+    const ho_framing f = ho_framing_of(r->image.width, r->image.height, size, listing->aspect);
+    HO_TRY(how->rule == HO_RESIZE_HANDSOFF ? ho_photo_to_square_bicubic(&r->image, size, listing->aspect, &small)
+                                           : ho_photo_to_square(&r->image, size, listing->aspect, &small));
+    memcpy(square->image, small.pixels, (size_t)size * (size_t)size * 3);
+    ho_image_free(&small);
+    if (square->label != NULL && r->label.pixels == NULL) {
+        HO_FAIL(HO_EFORMAT, "%s: this image has no label, others of its part have one", sample->image);
+    }
+    if (square->label != NULL) {
+        HO_TRY(map_classes(sample, how, &r->label));
+        square_label(&r->label, &f, (double)r->label.width / r->image.width, size, square->label);
+    }
+    if (square->depth != NULL && r->depth != NULL) {
+        square_depth(r, &f, size, square->depth);
+    }
+    if (square->points != NULL && r->points != NULL) {
+        square_points(r->points, count_points(listing), &f, size, square->points);
+    }
+    return HO_OK;
+}
+
+ho_status ho_square_sample(const ho_listing *listing, const ho_sample *sample, const ho_squaring *how,
+                           const ho_square *square) {
+    ho_reading reading;
+    memset(&reading, 0, sizeof reading);
+    ho_status status = listing->read(listing, sample, &reading);
+    status = status == HO_OK ? fill(listing, sample, how, &reading, square) : status;
+    ho_reading_free(&reading);
+    return status;
+}
