@@ -39,7 +39,7 @@ for test in "$@"; do
     printf '%-50s %3d passed, %d failed, %d skipped  %5.1f s\n' "${test#./}" "$p" "$f" "$s" \
         "$(echo "$(date +%s.%N) - $start" | bc)"
     if [ "$f" -ne 0 ]; then
-        grep -v -E '^\[ (RUN|      OK)' "$log" | tail -n 40
+        grep -v -E '^(\[ (RUN|      OK)|ok )' "$log" | tail -n 40 | cut -c 1-1000
     fi
     grep -E '^(skip .*|\[  SKIPPED \] [A-Za-z_0-9]+)$' "$log" | sort -u | sed 's/^/    /'
 done

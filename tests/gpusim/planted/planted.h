@@ -31,9 +31,13 @@ template <class T> static T *device_array(const T *host, size_t n) {
     }
     return device;
 }
-/* Waits for the launch and takes the n values back; frees them on the device. */
+/* Waits for the launch and takes the n values back; frees them on the device, also where the launch was refused. */
 template <class T> static void take_back(T *host, T *device, size_t n) {
-    CHECK(cudaGetLastError());
+    const cudaError_t launched = cudaGetLastError();
+    if (launched != cudaSuccess) {
+        cudaFree(device);
+    }
+    CHECK(launched);
     CHECK(cudaDeviceSynchronize());
     CHECK(cudaMemcpy(host, device, n * sizeof(T), cudaMemcpyDeviceToHost));
     CHECK(cudaFree(device));
