@@ -35,4 +35,4 @@ test_scripts := $(wildcard tests/cli/*.sh tests/golden/check_*.py)
 .PHONY: test
 test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) bin/handsoff test-binaries
-	@HANDSOFF_TEST_DATA=$${HANDSOFF_TEST_DATA:-../shared/data} tests/run.sh $(test_bins) $(EXEC_TESTS) $(CORE_TESTS) $(test_scripts)
+	@HANDSOFF_TEST_DATA=$${HANDSOFF_TEST_DATA:-../shared/data} tests/run.sh $(test_bins) $(EXEC_TESTS) $(CORE_TESTS) $(LIB_TESTS) $(test_scripts)
