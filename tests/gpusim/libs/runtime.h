@@ -28,6 +28,9 @@ GS_EXPORT cudaError_t gs_submit(cudaStream_t stream, const char *where, gs_work_
 /* True when the handle is a stream that lives (or 0, the default stream); else says so and returns false. */
 GS_EXPORT bool gs_stream_alive(cudaStream_t stream, const char *where);
 GS_EXPORT bool gs_stream_capturing(cudaStream_t stream);
+/* An operation that waits for the device, allocates or frees is not allowed while a stream is captured, but in relaxed
+ * mode: true then, and said so. */
+GS_EXPORT bool gs_capture_forbids(const char *where);
 /* `bytes` from `address` are live device memory; else says so, naming `what`. */
 GS_EXPORT bool gs_device_range(const void *address, size_t bytes, const char *where, const char *what);
 /* Something that must be destroyed before the program ends: counted by kind, said in the final report. */

@@ -63,8 +63,6 @@ struct CUstream_st *gs_stream_of(cudaStream_t stream, const char *where); /* NUL
 void gs_stream_finish(struct CUstream_st *stream);                        /* runs all that it waits for               */
 void gs_stream_finish_all(void);
 void gs_run_list(gs_work *list);
-/* An operation that waits for the device or is otherwise not allowed while a stream is captured in a strict mode. */
-bool gs_capture_forbids(const char *where);
 
 /* kernels.c */
 const void *gs_symbol_memory(const void *symbol, size_t *bytes);
