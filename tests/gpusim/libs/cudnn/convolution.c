@@ -12,6 +12,7 @@ typedef enum { FORWARD, DATA, FILTER } pass;
 
 typedef struct {
     pass pass;
+    int algorithm;
     int N, C, H, W, O, P, Q, kernel_h, kernel_w;
     struct cudnnConvolutionStruct conv;
     const float *x, *w, *y; /* in the roles of the forward pass; the pass's result is written                         */
@@ -122,11 +123,29 @@ static size_t workspace_of(const queued_conv *q) {
     return 256 * (size_t)(1 + q->C % 7 + q->O % 5 + (int)q->pass) + (size_t)q->P * (size_t)q->Q * 16;
 }
 
+/* The real library has no other ones for NHWC tensors of floats; its "algorithm 0" of both gradients adds with atomics,
+ * so that two runs differ: what we may not use is wrong here too. */
+static bool algorithm_fits(const queued_conv *q) {
+    const bool fits = q->pass == FORWARD ? q->algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM ||
+                                               q->algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM
+                      : q->pass == DATA ? q->algorithm == CUDNN_CONVOLUTION_BWD_DATA_ALGO_1
+                                        : q->algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
+    if (!fits) {
+        GS_WRONG_CALL(q->where, "algorithm %d does not do this for NHWC tensors, or not the same twice", q->algorithm);
+    }
+    return fits;
+}
+
 static bool describe(queued_conv *q, cudnnHandle_t handle, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w,
                      cudnnConvolutionDescriptor_t conv, cudnnTensorDescriptor_t y) {
     if (!gs_cudnn_alive(GS_HANDLE, handle, q->where) || !gs_cudnn_alive(GS_TENSOR, x, q->where) ||
         !gs_cudnn_alive(GS_FILTER, w, q->where) || !gs_cudnn_alive(GS_CONVOLUTION, conv, q->where) ||
         !gs_cudnn_alive(GS_TENSOR, y, q->where)) {
+        return false;
+    }
+    if (x->type != w->type || x->type != y->type || x->format != y->format || x->format != w->format) {
+        GS_WRONG_CALL(q->where, "x, w, y have types %d, %d, %d and layouts %d, %d, %d: each must be one", x->type,
+                      w->type, y->type, x->format, w->format, y->format);
         return false;
     }
     if (x->format != CUDNN_TENSOR_NHWC || y->format != CUDNN_TENSOR_NHWC || w->format != CUDNN_TENSOR_NHWC ||
@@ -146,6 +165,29 @@ static bool describe(queued_conv *q, cudnnHandle_t handle, cudnnTensorDescriptor
     return true;
 }
 
+static bool apart(const void *a, size_t bytes_a, const void *b, size_t bytes_b) {
+    return (const char *)a + bytes_a <= (const char *)b || (const char *)b + bytes_b <= (const char *)a;
+}
+
+/* Nothing that is written, which is the result and the workspace, lies in anything else. */
+static bool all_apart(const queued_conv *q) {
+    const void *const at[4] = {q->y, q->x, q->w, q->workspace}; /* index: the pass that writes it */
+    const size_t bytes[4] = {bytes_y(q), bytes_x(q), bytes_w(q), q->workspace_bytes};
+    for (int i = 0; i < 3; ++i) {
+        const int result = (int)q->pass;
+        if ((i != result && !apart(at[i], bytes[i], at[result], bytes[result])) ||
+            !apart(at[i], bytes[i], at[3], bytes[3])) {
+            GS_WRONG_CALL(q->where, "the %s shares memory with %s",
+                          apart(at[i], bytes[i], at[3], bytes[3]) ? "result" : "workspace",
+                          i == 0   ? "y"
+                          : i == 1 ? "x"
+                                   : "w");
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_memory(const queued_conv *q) {
     if (!gs_device_range(q->x, bytes_x(q), q->where, "x") || !gs_device_range(q->w, bytes_w(q), q->where, "w") ||
         !gs_device_range(q->y, bytes_y(q), q->where, "y") ||
@@ -161,11 +203,18 @@ static bool check_memory(const queued_conv *q) {
                       (const void *)q->w, (const void *)q->y);
         return false;
     }
-    return true;
+    return all_apart(q);
 }
 
 static cudnnStatus_t submit(cudnnHandle_t handle, const queued_conv *q, const void *alpha, const void *beta) {
     float one, zero;
+    if (!algorithm_fits(q)) {
+        return CUDNN_STATUS_NOT_SUPPORTED;
+    }
+    if (alpha == NULL || beta == NULL) {
+        GS_WRONG_CALL(q->where, "%s is NULL", alpha == NULL ? "alpha" : "beta");
+        return CUDNN_STATUS_BAD_PARAM;
+    }
     memcpy(&one, alpha, sizeof one);
     memcpy(&zero, beta, sizeof zero);
     if (one != 1.0F || zero != 0.0F) {
@@ -185,13 +234,13 @@ GS_EXPORT cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void
                                                 void *workspace, size_t bytes, const void *beta,
                                                 cudnnTensorDescriptor_t y_desc, void *y) {
     queued_conv q = {.pass = FORWARD,
+                     .algorithm = (int)algorithm,
                      .where = "cudnnConvolutionForward",
                      .x = x,
                      .w = w,
                      .y = y,
                      .workspace = workspace,
                      .workspace_bytes = bytes};
-    (void)algorithm;
     if (gs_call_fails(q.where)) {
         return CUDNN_STATUS_EXECUTION_FAILED;
     }
@@ -207,13 +256,13 @@ GS_EXPORT cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const
                                                      size_t bytes, const void *beta, cudnnTensorDescriptor_t x_desc,
                                                      void *x) {
     queued_conv q = {.pass = DATA,
+                     .algorithm = (int)algorithm,
                      .where = "cudnnConvolutionBackwardData",
                      .x = x,
                      .w = w,
                      .y = y,
                      .workspace = workspace,
                      .workspace_bytes = bytes};
-    (void)algorithm;
     if (gs_call_fails(q.where)) {
         return CUDNN_STATUS_EXECUTION_FAILED;
     }
@@ -229,13 +278,13 @@ GS_EXPORT cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, con
                                                        size_t bytes, const void *beta, cudnnFilterDescriptor_t w_desc,
                                                        void *w) {
     queued_conv q = {.pass = FILTER,
+                     .algorithm = (int)algorithm,
                      .where = "cudnnConvolutionBackwardFilter",
                      .x = x,
                      .w = w,
                      .y = y,
                      .workspace = workspace,
                      .workspace_bytes = bytes};
-    (void)algorithm;
     if (gs_call_fails(q.where)) {
         return CUDNN_STATUS_EXECUTION_FAILED;
     }
@@ -251,6 +300,9 @@ static cudnnStatus_t workspace_size(queued_conv *q, cudnnHandle_t handle, cudnnT
     if (gs_call_fails(q->where) || !describe(q, handle, x, w, conv, y)) {
         return CUDNN_STATUS_BAD_PARAM;
     }
+    if (!algorithm_fits(q)) {
+        return CUDNN_STATUS_NOT_SUPPORTED;
+    }
     *bytes = workspace_of(q);
     return CUDNN_STATUS_SUCCESS;
 }
@@ -260,23 +312,22 @@ GS_EXPORT cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t ha
                                                                 cudnnConvolutionDescriptor_t conv,
                                                                 cudnnTensorDescriptor_t y,
                                                                 cudnnConvolutionFwdAlgo_t algorithm, size_t *bytes) {
-    queued_conv q = {.pass = FORWARD, .where = "cudnnGetConvolutionForwardWorkspaceSize"};
-    (void)algorithm;
+    queued_conv q = {.pass = FORWARD, .algorithm = (int)algorithm, .where = "cudnnGetConvolutionForwardWorkspaceSize"};
     return workspace_size(&q, handle, x, w, conv, y, bytes);
 }
 
 GS_EXPORT cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(
     cudnnHandle_t handle, cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t y, cudnnConvolutionDescriptor_t conv,
     cudnnTensorDescriptor_t x, cudnnConvolutionBwdDataAlgo_t algorithm, size_t *bytes) {
-    queued_conv q = {.pass = DATA, .where = "cudnnGetConvolutionBackwardDataWorkspaceSize"};
-    (void)algorithm;
+    queued_conv q = {
+        .pass = DATA, .algorithm = (int)algorithm, .where = "cudnnGetConvolutionBackwardDataWorkspaceSize"};
     return workspace_size(&q, handle, x, w, conv, y, bytes);
 }
 
 GS_EXPORT cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(
     cudnnHandle_t handle, cudnnTensorDescriptor_t x, cudnnTensorDescriptor_t y, cudnnConvolutionDescriptor_t conv,
     cudnnFilterDescriptor_t w, cudnnConvolutionBwdFilterAlgo_t algorithm, size_t *bytes) {
-    queued_conv q = {.pass = FILTER, .where = "cudnnGetConvolutionBackwardFilterWorkspaceSize"};
-    (void)algorithm;
+    queued_conv q = {
+        .pass = FILTER, .algorithm = (int)algorithm, .where = "cudnnGetConvolutionBackwardFilterWorkspaceSize"};
     return workspace_size(&q, handle, x, w, conv, y, bytes);
 }

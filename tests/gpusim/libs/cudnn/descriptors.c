@@ -26,6 +26,10 @@ static cudnnStatus_t create(gs_kind kind, size_t size, const char *name, void *r
     if (gs_call_fails(name)) {
         return CUDNN_STATUS_ALLOC_FAILED;
     }
+    if (result == NULL) {
+        GS_WRONG_CALL(name, "nowhere to put the result");
+        return CUDNN_STATUS_BAD_PARAM;
+    }
     node *made = calloc(1, sizeof *made);
     if (made == NULL || (made->object = calloc(1, size)) == NULL) {
         gs_fatal("no memory for %s", NAMES[kind]);
@@ -64,12 +68,16 @@ bool gs_cudnn_alive(gs_kind kind, const void *object, const char *where) {
     return set;
 }
 
+/* It allocates device memory. */
 GS_EXPORT cudnnStatus_t cudnnCreate(cudnnHandle_t *handle) {
-    return create(GS_HANDLE, sizeof **handle, "cudnnCreate", handle);
+    static const char NAME[] = "cudnnCreate";
+    return gs_capture_forbids(NAME) ? CUDNN_STATUS_ALLOC_FAILED : create(GS_HANDLE, sizeof **handle, NAME, handle);
 }
 
+/* It waits for the device. */
 GS_EXPORT cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) {
-    return destroy(GS_HANDLE, handle, "cudnnDestroy");
+    static const char NAME[] = "cudnnDestroy";
+    return gs_capture_forbids(NAME) ? CUDNN_STATUS_INTERNAL_ERROR : destroy(GS_HANDLE, handle, NAME);
 }
 
 GS_EXPORT cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
@@ -131,10 +139,19 @@ static bool positive(int a, int b, int c, int d, const char *where) {
     return false;
 }
 
+static bool known(cudnnTensorFormat_t format, cudnnDataType_t type, const char *where) {
+    if ((int)format >= 0 && format <= CUDNN_TENSOR_NCHW_VECT_C && (int)type >= 0 && type <= CUDNN_DATA_FP8_E5M2) {
+        return true;
+    }
+    GS_WRONG_CALL(where, "layout %d, type %d: no such", (int)format, (int)type);
+    return false;
+}
+
 GS_EXPORT cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorFormat_t format,
                                                    cudnnDataType_t type, int N, int C, int H, int W) {
     static const char NAME[] = "cudnnSetTensor4dDescriptor";
-    if (gs_call_fails(NAME) || find(GS_TENSOR, d, NAME) == NULL || !positive(N, C, H, W, NAME)) {
+    if (gs_call_fails(NAME) || find(GS_TENSOR, d, NAME) == NULL || !positive(N, C, H, W, NAME) ||
+        !known(format, type, NAME)) {
         return CUDNN_STATUS_BAD_PARAM;
     }
     if ((double)N * C * H * W > (double)INT32_MAX) {
@@ -148,7 +165,8 @@ GS_EXPORT cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cu
 GS_EXPORT cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t d, cudnnDataType_t type,
                                                    cudnnTensorFormat_t format, int O, int C, int H, int W) {
     static const char NAME[] = "cudnnSetFilter4dDescriptor";
-    if (gs_call_fails(NAME) || find(GS_FILTER, d, NAME) == NULL || !positive(O, C, H, W, NAME)) {
+    if (gs_call_fails(NAME) || find(GS_FILTER, d, NAME) == NULL || !positive(O, C, H, W, NAME) ||
+        !known(format, type, NAME)) {
         return CUDNN_STATUS_BAD_PARAM;
     }
     *d = (struct cudnnFilterStruct){format, type, O, C, H, W};
@@ -178,6 +196,10 @@ GS_EXPORT cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescript
 GS_EXPORT cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t d, cudnnMathType_t math) {
     static const char NAME[] = "cudnnSetConvolutionMathType";
     if (gs_call_fails(NAME) || !gs_cudnn_alive(GS_CONVOLUTION, d, NAME)) {
+        return CUDNN_STATUS_BAD_PARAM;
+    }
+    if ((int)math < 0 || math > CUDNN_FMA_MATH) {
+        GS_WRONG_CALL(NAME, "mode %d: there are 0 to %d", (int)math, (int)CUDNN_FMA_MATH);
         return CUDNN_STATUS_BAD_PARAM;
     }
     d->math = math;
