@@ -32,6 +32,7 @@ static const struct {
     {"fail", IS_FAIL, NULL, 0, 0},
     {"streams", IS_STREAMS, &options.lazy_streams, 0, 0},
     {"protect", IS_BOOL, &options.protect, 0, 1},
+    {"wait", IS_INT, &options.wait, 1, 3600},
 };
 
 static __attribute__((noreturn)) void wrong(const char *key, const char *value, const char *right) {
@@ -140,7 +141,8 @@ static void read_options(void) {
                            .architecture = 80,
                            .memory = 16384,
                            .lazy_streams = true,
-                           .protect = true};
+                           .protect = true,
+                           .wait = 60};
     const char *text = getenv("GPUSIM");
     if (text != NULL) {
         char *copy = strdup(text), *rest = copy;

@@ -28,6 +28,7 @@ typedef struct {
     int fail_at;
     bool lazy_streams; /* streams=lazy|eager: work waits until something waits for it; default lazy           */
     bool protect;      /* protect=0|1: device memory unreadable for the host; default 1                       */
+    int wait;          /* wait=SECONDS that a process of several waits for the others (NCCL); default 60            */
 } gs_options;
 const gs_options *gs_get_options(void); /* read once; an unknown key or value is fatal */
 

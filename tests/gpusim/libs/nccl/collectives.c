@@ -10,6 +10,7 @@ static const char *const NAMES[] = {"ncclAllReduce", "ncclBroadcast", "ncclReduc
 
 typedef struct {
     ncclComm_t comm;
+    uint64_t number; /* the communicator's: another one may lie at its address when the work is done */
     gs_wish wish;
     const void *send;
     void *receive;
@@ -84,10 +85,11 @@ static void divide(char *at, size_t n, ncclDataType_t type, int by) {
 
 /* All ranks must want the same; true then. The first to differ from rank 0 is named. */
 static bool agree(const queued *q) {
-    gs_segment *s = q->comm->shared;
+    const gs_segment *s = q->comm->shared;
     const char *name = NAMES[q->wish.operation];
-    s->wishes[q->comm->rank] = q->wish;
+    q->comm->shared->wishes[q->comm->rank] = q->wish;
     if (!gs_meet(q->comm, name)) {
+        q->comm->failure = ncclRemoteError;
         return false;
     }
     bool same = true;
@@ -102,7 +104,9 @@ static bool agree(const queued *q) {
                           NAMES[b->operation], (unsigned long long)b->count, b->type, b->reduction, b->root);
         }
     }
-    return gs_meet(q->comm, name) && same;
+    const bool met = gs_meet(q->comm, name);
+    q->comm->failure = !met ? ncclRemoteError : !same ? ncclInvalidUsage : ncclSuccess;
+    return met && same;
 }
 
 /* Elements `first` .. `first + n` of the send buffer go to the mailbox; the reduction of all mailboxes, in the order of
@@ -170,6 +174,16 @@ static size_t receive_bytes(const queued *q) {
 static void run_collective(void *data) {
     const queued *q = data;
     const char *name = NAMES[q->wish.operation];
+    if (gs_comm_alive(q->comm, name) == NULL) {
+        return;
+    }
+    if (q->comm->number != q->number) {
+        GS_WRONG_CALL(name, "its communicator was destroyed before the stream came to it");
+        return;
+    }
+    if (q->comm->failure != ncclSuccess) {
+        return; /* was reported when it came about */
+    }
     const size_t in = send_bytes(q), out = receive_bytes(q);
     char *send = malloc(in + 1), *receive = malloc(out + 1);
     if (send == NULL || receive == NULL) {
@@ -191,27 +205,69 @@ static void run_collective(void *data) {
     free(receive);
 }
 
+/* The receive buffer is apart from the send buffer, or one with it in the way that the collective allows. */
+static bool in_place_or_apart(const queued *q) {
+    const char *send = q->send, *receive = q->receive;
+    const size_t in = send_bytes(q), out = receive_bytes(q), rank = (size_t)q->comm->rank;
+    if (in == 0 || out == 0 || send + in <= receive || receive + out <= send) {
+        return true;
+    }
+    return q->wish.operation == ALL_GATHER       ? send == receive + rank * in
+           : q->wish.operation == REDUCE_SCATTER ? receive == send + rank * out
+                                                 : send == receive;
+}
+
+static bool check(const queued *q) {
+    const char *name = NAMES[q->wish.operation];
+    if (q->wish.root < 0 || q->wish.root >= q->comm->n_ranks) {
+        GS_WRONG_CALL(name, "root %d of %d ranks", q->wish.root, q->comm->n_ranks);
+        return false;
+    }
+    if (q->wish.reduction < ncclSum || q->wish.reduction > ncclAvg || q->wish.type < 0 ||
+        q->wish.type >= ncclNumTypes) {
+        GS_WRONG_CALL(name, "reduction %d of type %d: no such", q->wish.reduction, q->wish.type);
+        return false;
+    }
+    if (q->wish.reduction == ncclAvg && q->wish.type != ncclFloat32 && q->wish.type != ncclFloat64) {
+        gs_fatal("%s: an average of whole numbers is not simulated", name);
+    }
+    const size_t size = size_of((ncclDataType_t)q->wish.type);
+    const bool reads = q->wish.operation != BROADCAST || q->comm->rank == q->wish.root;
+    if ((reads && !gs_device_range(q->send, send_bytes(q), name, "send buffer")) ||
+        !gs_device_range(q->receive, receive_bytes(q), name, "receive buffer")) {
+        return false;
+    }
+    if ((reads && (uintptr_t)q->send % size != 0) || (receive_bytes(q) > 0 && (uintptr_t)q->receive % size != 0)) {
+        GS_WRONG_CALL(name, "send buffer %p, receive buffer %p: not aligned to %zu bytes", q->send, q->receive, size);
+        return false;
+    }
+    if (reads && !in_place_or_apart(q)) {
+        GS_WRONG_CALL(name, "send and receive buffer overlap and are not in place");
+        return false;
+    }
+    return true;
+}
+
 static ncclResult_t submit(ncclComm_t comm, gs_wish w, const void *send, void *receive, cudaStream_t stream) {
     const char *name = NAMES[w.operation];
     if (gs_call_fails(name)) {
         return ncclUnhandledCudaError;
     }
-    if (w.root < 0 || w.root >= comm->n_ranks) {
-        GS_WRONG_CALL(name, "root %d of %d ranks", w.root, comm->n_ranks);
+    if (gs_comm_alive(comm, name) == NULL) {
         return ncclInvalidArgument;
     }
-    w.serial = comm->serial++;
-    const queued q = {comm, w, send, receive};
-    const bool reads = w.operation != BROADCAST || comm->rank == w.root;
-    if (w.reduction == ncclAvg && w.type != ncclFloat32 && w.type != ncclFloat64) {
-        gs_fatal("%s: an average of whole numbers is not simulated", name);
+    if (comm->failure != ncclSuccess) {
+        return comm->failure;
     }
-    if ((reads && !gs_device_range(send, send_bytes(&q), name, "send buffer")) ||
-        !gs_device_range(receive, receive_bytes(&q), name, "receive buffer")) {
+    const queued q = {comm, comm->number, w, send, receive};
+    if (!check(&q)) {
         return ncclInvalidArgument;
     }
-    return gs_submit(stream, name, run_collective, &q, sizeof q, name) == cudaSuccess ? ncclSuccess
-                                                                                      : ncclUnhandledCudaError;
+    queued numbered = q;
+    numbered.wish.serial = comm->serial++;
+    return gs_submit(stream, name, run_collective, &numbered, sizeof numbered, name) == cudaSuccess
+               ? ncclSuccess
+               : ncclUnhandledCudaError;
 }
 
 GS_EXPORT ncclResult_t ncclAllReduce(const void *send, void *receive, size_t count, ncclDataType_t type,

@@ -25,18 +25,24 @@ typedef struct {
     pthread_cond_t all_here;
     int arrived;
     uint64_t generation;
+    uint64_t came[GS_MAX_RANKS];  /* the meeting, from 1, that the rank came to last */
+    uint32_t taken[GS_MAX_RANKS]; /* 1: a process has this rank                      */
     gs_wish wishes[GS_MAX_RANKS];
-    char mailbox[]; /* n_ranks * GS_CHUNK */
+    char mailbox[]; /* GS_MAX_RANKS * GS_CHUNK */
 } gs_segment;
 
 struct ncclComm {
+    struct ncclComm *next;
     gs_segment *shared;
     size_t bytes;
     int rank, n_ranks;
-    uint64_t serial;
+    uint64_t serial, number; /* number: of all that this process made, never used again */
+    ncclResult_t failure;    /* what went wrong in a stream; nothing more is done then  */
     char name[64];
 };
 
+/* The communicator if it lives; else a report and NULL. */
+struct ncclComm *gs_comm_alive(ncclComm_t comm, const char *where);
 /* All ranks wait here for one another; false, with a report, when one does not come in time. */
 bool gs_meet(ncclComm_t comm, const char *where);
 
