@@ -62,7 +62,9 @@ struct CUgraphExec_st {
 struct CUstream_st *gs_stream_of(cudaStream_t stream, const char *where); /* NULL: dead, and said so                  */
 void gs_stream_finish(struct CUstream_st *stream);                        /* runs all that it waits for               */
 void gs_stream_finish_all(void);
-void gs_run_list(gs_work *list);
+void gs_stream_append(struct CUstream_st *stream, gs_work *work);
+/* Runs what must be run until the event's recording has come about, and, but in random order, no more. */
+void gs_event_reach(struct CUevent_st *event, uint64_t recording);
 
 /* kernels.c */
 const void *gs_symbol_memory(const void *symbol, size_t *bytes);

@@ -1,6 +1,11 @@
 /* Streams as queues. With streams=lazy, the default, work waits until something waits for it: a stream or device
  * synchronisation, a copy that blocks, an event that is asked for. Work of other streams is then left undone as long as
- * nothing orders it before, so that a missing event shows as wrong data instead of lying hidden behind good luck.
+ * nothing orders it before, so that a missing event shows as wrong data instead of lying hidden behind good luck; where
+ * all must be done, the youngest stream comes first.
+ *
+ * In random order (GPUSIM=order=random,seed=N) every order that the calls allow may come about: after each call some
+ * steps are taken, and until what is waited for is done, steps of any streams, drawn by chance. The seed is in the last
+ * line that the simulator prints.
  *
  * The default stream (0) follows the legacy rule: it waits for all streams made without cudaStreamNonBlocking, and they
  * for it. */
@@ -71,6 +76,11 @@ bool gs_capture_forbids(const char *where) {
 
 /* ---- running --------------------------------------------------------------------------------------------- */
 
+static bool waits_in_vain(const gs_work *work) {
+    return work->event != NULL && work->waits && work->event->done < work->wanted;
+}
+
+/* The next of the stream's queue is done; `running` stays set meanwhile, so that nothing comes back to the stream. */
 static void pop(struct CUstream_st *s) {
     gs_work *work = s->first;
     s->first = work->next;
@@ -78,14 +88,10 @@ static void pop(struct CUstream_st *s) {
         s->last = &s->first;
     }
     work->next = NULL;
+    s->running = true;
     if (work->event != NULL && work->waits) {
-        struct CUstream_st *other = work->event->stream;
-        while (work->event->done < work->wanted && other != NULL && other->first != NULL && !other->running) {
-            other->running = true;
-            pop(other);
-            other->running = false;
-        }
-        if (work->event->done < work->wanted) {
+        gs_event_reach(work->event, work->wanted);
+        if (waits_in_vain(work)) {
             GS_WRONG_CALL("cudaStreamWaitEvent", "the event waits for the stream that waits for it");
         }
     } else if (work->event != NULL) {
@@ -96,22 +102,61 @@ static void pop(struct CUstream_st *s) {
     } else {
         work->run(work->data);
     }
+    s->running = false;
     gs_work_free(work);
+}
+
+static uint32_t dice(void) {
+    static uint64_t state;
+    state += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t x = (state ^ gs_get_options()->seed * UINT64_C(0xd1342543de82ef95)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 29) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)(x >> 32);
+}
+
+/* One step of a stream that can make one, any with the same chance; false when none can. The default stream is always
+ * done with its work. */
+static bool step_by_chance(void) {
+    struct CUstream_st *chosen = NULL;
+    uint32_t able = 0;
+    for (struct CUstream_st *s = streams; s != NULL; s = s->next) {
+        if (s->first != NULL && !s->running && !waits_in_vain(s->first) && dice() % ++able == 0) {
+            chosen = s;
+        }
+    }
+    if (chosen != NULL) {
+        pop(chosen);
+    }
+    return chosen != NULL;
+}
+
+static bool by_chance(void) {
+    return gs_get_options()->order == GS_RANDOM && gs_get_options()->lazy_streams;
+}
+
+void gs_event_reach(struct CUevent_st *event, uint64_t recording) {
+    struct CUstream_st *s = event->stream;
+    while (by_chance() && event->done < recording && step_by_chance()) {
+    }
+    while (event->done < recording && s != NULL && s->first != NULL && !s->running) {
+        pop(s);
+    }
 }
 
 void gs_stream_finish(struct CUstream_st *s) {
     if (s->running) {
         return;
     }
-    s->running = true;
+    while (by_chance() && s->first != NULL && step_by_chance()) {
+    }
     while (s->first != NULL) {
         pop(s);
     }
-    s->running = false;
 }
 
-/* With random order the streams take turns by chance; otherwise the youngest comes first. */
 void gs_stream_finish_all(void) {
+    while (by_chance() && step_by_chance()) {
+    }
     for (struct CUstream_st *s = streams; s != NULL; s = s->next) {
         gs_stream_finish(s);
     }
@@ -126,7 +171,7 @@ static void finish_blocking(void) {
     }
 }
 
-static void append(struct CUstream_st *s, gs_work *work) {
+void gs_stream_append(struct CUstream_st *s, gs_work *work) {
     if (s == &default_stream) {
         finish_blocking();
     } else if ((s->flags & cudaStreamNonBlocking) == 0) {
@@ -136,6 +181,8 @@ static void append(struct CUstream_st *s, gs_work *work) {
     s->last = &work->next;
     if (!gs_get_options()->lazy_streams || s == &default_stream) {
         gs_stream_finish(s);
+    }
+    while (by_chance() && dice() % 2 == 0 && step_by_chance()) {
     }
 }
 
@@ -151,7 +198,7 @@ cudaError_t gs_submit(cudaStream_t stream, const char *where, gs_work_run run, c
         s->capture->last = &work->next;
         ++s->capture->n_nodes;
     } else {
-        append(s, work);
+        gs_stream_append(s, work);
     }
     return cudaSuccess;
 }
@@ -260,129 +307,4 @@ GS_EXPORT cudaError_t cudaDeviceSynchronize(void) {
     }
     gs_unlock();
     return gs_result(forbidden ? cudaErrorStreamCaptureUnsupported : cudaSuccess);
-}
-
-/* ---- events ------------------------------------------------------------------------------------------------ */
-
-static struct CUevent_st *events;
-
-static struct CUevent_st *event_of(cudaEvent_t event, const char *where) {
-    for (struct CUevent_st *e = events; e != NULL; e = e->next) {
-        if (e == event) {
-            return e;
-        }
-    }
-    GS_WRONG_CALL(where, "%p is no event, or one that was destroyed", (void *)event);
-    return NULL;
-}
-
-GS_EXPORT cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
-    if (gs_call_fails("cudaEventCreate")) {
-        return gs_result(cudaErrorMemoryAllocation);
-    }
-    struct CUevent_st *e = calloc(1, sizeof *e);
-    if (e == NULL) {
-        gs_fatal("no memory for an event");
-    }
-    e->flags = flags;
-    gs_lock();
-    e->next = events;
-    events = e;
-    gs_unlock();
-    gs_live("events", 1);
-    *event = e;
-    return cudaSuccess;
-}
-
-GS_EXPORT cudaError_t cudaEventCreate(cudaEvent_t *event) {
-    return cudaEventCreateWithFlags(event, cudaEventDefault);
-}
-
-GS_EXPORT cudaError_t cudaEventDestroy(cudaEvent_t event) {
-    gs_lock();
-    struct CUevent_st *e = event_of(event, "cudaEventDestroy"), **link = &events;
-    if (e != NULL) {
-        gs_stream_finish_all(); /* queues may name it */
-        while (*link != e) {
-            link = &(*link)->next;
-        }
-        *link = e->next;
-        free(e);
-        gs_live("events", -1);
-    }
-    gs_unlock();
-    return gs_result(e == NULL ? cudaErrorInvalidResourceHandle : cudaSuccess);
-}
-
-static cudaError_t submit_event(cudaEvent_t event, cudaStream_t stream, bool waits, const char *name) {
-    if (gs_call_fails(name)) {
-        return gs_result(cudaErrorLaunchFailure);
-    }
-    gs_lock();
-    struct CUevent_st *e = event_of(event, name);
-    struct CUstream_st *s = gs_stream_of(stream, name);
-    if (e == NULL || s == NULL) {
-        gs_unlock();
-        return gs_result(cudaErrorInvalidResourceHandle);
-    }
-    if (s->capture != NULL) {
-        gs_fatal("%s: events inside a captured stream are not simulated", name);
-    }
-    gs_work *work = gs_work_new(name, NULL, NULL, 0, NULL);
-    work->event = e;
-    work->waits = waits;
-    if (!waits) {
-        e->stream = s;
-        ++e->recorded;
-    }
-    work->wanted = e->recorded;
-    append(s, work);
-    gs_unlock();
-    return cudaSuccess;
-}
-
-GS_EXPORT cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-    return submit_event(event, stream, false, "cudaEventRecord");
-}
-
-GS_EXPORT cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
-    (void)flags;
-    return submit_event(event, stream, true, "cudaStreamWaitEvent");
-}
-
-GS_EXPORT cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-    gs_lock();
-    struct CUevent_st *e = event_of(event, "cudaEventSynchronize");
-    if (e != NULL && e->done < e->recorded && e->stream != NULL) {
-        gs_stream_finish(e->stream);
-    }
-    gs_unlock();
-    return gs_result(e == NULL ? cudaErrorInvalidResourceHandle : cudaSuccess);
-}
-
-GS_EXPORT cudaError_t cudaEventQuery(cudaEvent_t event) {
-    gs_lock();
-    const struct CUevent_st *e = event_of(event, "cudaEventQuery");
-    const cudaError_t result = e == NULL                ? cudaErrorInvalidResourceHandle
-                               : e->done == e->recorded ? cudaSuccess
-                                                        : cudaErrorNotReady;
-    gs_unlock();
-    return result;
-}
-
-GS_EXPORT cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEvent_t end) {
-    static const char NAME[] = "cudaEventElapsedTime";
-    gs_lock();
-    const struct CUevent_st *a = event_of(begin, NAME), *b = event_of(end, NAME);
-    cudaError_t result = a == NULL || b == NULL ? cudaErrorInvalidResourceHandle : cudaSuccess;
-    if (result == cudaSuccess && (a->recorded == 0 || b->recorded == 0)) {
-        GS_WRONG_CALL(NAME, "an event was never recorded");
-        result = cudaErrorInvalidResourceHandle;
-    } else if (result == cudaSuccess && (a->done < a->recorded || b->done < b->recorded)) {
-        result = cudaErrorNotReady;
-    } else if (result == cudaSuccess) {
-        *milliseconds = (float)(1e3 * (b->time - a->time));
-    }
-    gs_unlock();
-    return gs_result(result);
 }
