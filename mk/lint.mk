@@ -1,7 +1,7 @@
 # Lint: formatting, clang-tidy, cppcheck. The compiler's own warnings are errors in every build.
 lint_c  := $(wildcard src/*/*.c src/device/*/*.c tests/*/*.c tests/gpusim/*/*.c tests/gpusim/libs/*/*.c experiments/*/*.c experiments/*/*/*.c)
 lint_cu := $(wildcard kernels/*.cu)
-lint_h  := $(wildcard include/handsoff/*.h kernels/*.h kernels/cuda/*.h src/*/*.h src/device/*/*.h tests/*/*.h tests/gpusim/*/*.h)
+lint_h  := $(wildcard include/handsoff/*.h kernels/*.h kernels/cuda/*.h src/*/*.h src/device/*/*.h tests/*/*.h tests/gpusim/*/*.h tests/gpusim/libs/*/*.h)
 lint_cuda := $(wildcard kernels/cuda/*.cu tests/gpusim/planted/*.cu)
 lint_sim := $(wildcard tests/gpusim/sim/*.c tests/gpusim/libs/*/*.c)
 # Any string literal will do for the version; one without quotes survives the shells between make and clang-tidy.

@@ -99,8 +99,8 @@ ho_status ho_conv_backward_weights(ho_device *device, const ho_conv_shape *s, co
 
 /* A 3x3 convolution with stride 1 and padding 1 together with what StyleGAN2 puts around it, in one pass over input and
  * output where the target can (ho_conv_fuses). x (N,H,W,C), w (O,3,3,C), y (N,H,W,O). up: instead the transposed
- * convolution with stride 2 to t (N,2H+1,2W+1,O), t[2h+k,2w+l] += x[h,w] w[k,l], and the filter [1,3,3,1]/4 per axis with
- * padding 1; y (N,2H,2W,O). */
+ * convolution with stride 2 to t (N,2H+1,2W+1,O), t[2h+k,2w+l] += x[h,w] w[k,l], and the filter [1,3,3,1]/4 per axis
+ * with padding 1; y (N,2H,2W,O). */
 typedef struct {
     int64_t N, H, W, C, O;
     int64_t up; /* 0 or 1 */

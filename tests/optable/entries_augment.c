@@ -74,8 +74,9 @@ static void enlarge(const sizes *z, const double *x, double *up) {
 /* Where the affine map says, around the centres; the filter delays by half a sample. */
 static void sample(const sizes *z, const ho_augmentation *a, const double *up, double *sampled) {
     for (int64_t i = 0; i < z->s_h * z->s_w; ++i) {
-        const double p = ((double)(i % z->s_w) + 1.0 - 0.5 * (double)z->s_w) / 2.0;
-        const double q = ((double)(i / z->s_w) + 1.0 - 0.5 * (double)z->s_h) / 2.0;
+        const int64_t row = i / z->s_w, column = i % z->s_w;
+        const double p = ((double)column + 1.0 - 0.5 * (double)z->s_w) / 2.0;
+        const double q = ((double)row + 1.0 - 0.5 * (double)z->s_h) / 2.0;
         const double u =
             2.0 * (a->inverse[0][0] * p + a->inverse[0][1] * q + a->inverse[0][2]) - 1.0 + 0.5 * (double)z->up_w;
         const double v =

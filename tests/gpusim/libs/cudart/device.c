@@ -1,6 +1,5 @@
 /* The device: one GPU with the limits of the architecture that GPUSIM=arch=N names. */
 #include <stdio.h>
-#include <string.h>
 
 #include "cudart.h"
 
@@ -38,17 +37,13 @@ GS_EXPORT cudaError_t cudaGetDevice(int *device) {
     return cudaSuccess;
 }
 
-GS_EXPORT cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device) {
-    static const char NAME[] = "cudaGetDeviceProperties";
-    if (gs_call_fails(NAME)) {
-        return gs_result(cudaErrorInvalidDevice);
-    }
+static struct cudaDeviceProp properties(void) {
     const int arch = gs_get_options()->architecture;
     size_t i = 0;
     while (i + 1 < sizeof MODELS / sizeof MODELS[0] && MODELS[i].arch != arch) {
         ++i;
     }
-    memset(p, 0, sizeof *p);
+    struct cudaDeviceProp made = {0}, *p = &made;
     snprintf(p->name, sizeof p->name, "simulated GPU");
     p->totalGlobalMem = (size_t)gs_get_options()->memory << 20;
     p->major = arch / 10;
@@ -67,16 +62,24 @@ GS_EXPORT cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int devi
     p->sharedMemPerMultiprocessor = (size_t)MODELS[i].shared_processor;
     p->totalConstMem = 65536;
     p->unifiedAddressing = 1;
+    return made;
+}
+
+GS_EXPORT cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device) {
+    static const char NAME[] = "cudaGetDeviceProperties";
+    if (gs_call_fails(NAME)) {
+        return gs_result(cudaErrorInvalidDevice);
+    }
+    *p = properties();
     return only_device_0(device, NAME);
 }
 
 GS_EXPORT cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device) {
     static const char NAME[] = "cudaDeviceGetAttribute";
-    struct cudaDeviceProp p;
     if (gs_call_fails(NAME)) {
         return gs_result(cudaErrorInvalidValue);
     }
-    (void)cudaGetDeviceProperties(&p, 0);
+    const struct cudaDeviceProp p = properties();
     switch ((int)attribute) {
     case cudaDevAttrMultiProcessorCount:
         *value = p.multiProcessorCount;

@@ -186,7 +186,7 @@ GS_EXPORT cudaError_t __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t
     *grid = (dim3){c->grid[0], c->grid[1], c->grid[2]};
     *block = (dim3){c->block[0], c->block[1], c->block[2]};
     *shared = c->shared;
-    memcpy(stream, &c->stream, sizeof c->stream);
+    *(cudaStream_t *)stream = c->stream;
     return cudaSuccess;
 }
 
