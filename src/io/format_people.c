@@ -101,9 +101,13 @@ static ho_status grow(const char *path, table *t) {
     }
     const int room = t->room > 0 ? 2 * t->room : 1024;
     const char **names = realloc(t->name, (size_t)room * sizeof *names);
-    t->name = names != NULL ? names : t->name;
+    if (names != NULL) {
+        t->name = names;
+    }
     float *points = realloc(t->points, (size_t)room * (size_t)t->n_points * 3 * sizeof *points);
-    t->points = points != NULL ? points : t->points;
+    if (points != NULL) {
+        t->points = points;
+    }
     if (names == NULL || points == NULL) {
         HO_FAIL(HO_EMEMORY, "%s: no memory for %d rows", path, room);
     }
