@@ -17,8 +17,8 @@ static uint64_t n_made;
 static int group_depth;
 
 /* The header declares these without (void). */
-ncclResult_t ncclGroupStart(void);
-ncclResult_t ncclGroupEnd(void);
+ncclResult_t ncclGroupStart(void); /* NOLINT(readability-redundant-declaration) */
+ncclResult_t ncclGroupEnd(void);   /* NOLINT(readability-redundant-declaration) */
 
 /* ---- the segment -------------------------------------------------------------------------------------------- */
 
