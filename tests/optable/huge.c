@@ -86,7 +86,7 @@ ho_status ot_huge_check(ot_huge *h, const char *what, const ho_real *array, ot_p
             ++h->compared;
             if (!(error <= h->tolerance) && h->message[0] == '\0') {
                 (void)snprintf(h->message, sizeof h->message, "%s[%lld] is %.9g, not %.9g", what,
-                               (long long)(first + i), (double)host[i], want);
+                               (long long)first + (long long)i, (double)host[i], want);
             }
         }
     }

@@ -22,7 +22,9 @@ static uint32_t undefined[BANK / 4];
 static gs_warp warp;
 
 static inline const gs_instr *parsed(const char *instruction, int n) {
-    char *text = malloc(strlen(instruction) + 512);
+    static char *text; /* the module needs it as long as the process lives */
+    text = malloc(strlen(instruction) + 512);
+    assert_non_null(text);
     sprintf(
         text,
         ".version 9.0\n.target sm_80\n.address_size 64\n.file 1 \"kernels/probe.cu\"\n.visible .entry probe()\n{\n"

@@ -62,9 +62,9 @@ static inline void begin(const conv_case *s) {
     MUST(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
     MUST(cudnnCreate(&handle) == CUDNN_STATUS_SUCCESS && cudnnSetStream(handle, stream) == CUDNN_STATUS_SUCCESS);
     describe(s);
-    floats[FORWARD] = (size_t)(s->N * P * Q * s->O);
-    floats[DATA] = (size_t)(s->N * s->H * s->W * s->C);
-    floats[FILTER] = (size_t)(s->O * s->R * s->S * s->C);
+    floats[FORWARD] = (size_t)s->N * (size_t)P * (size_t)Q * (size_t)s->O;
+    floats[DATA] = (size_t)s->N * (size_t)s->H * (size_t)s->W * (size_t)s->C;
+    floats[FILTER] = (size_t)s->O * (size_t)s->R * (size_t)s->S * (size_t)s->C;
     uint32_t state = 99;
     size_t most = 0;
     for (int i = 0; i < 3; ++i) {
