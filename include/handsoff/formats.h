@@ -38,8 +38,11 @@ typedef struct {
     const char
         *split;    /* list of names, one a line and behind it train, test or unlabelled; or HandsOff's JSON; or NULL */
     int64_t limit; /* most images of each part, the first ones; 0: all */
-    /* Called now and then from one thread; false stops the import with HO_EINTERRUPT. May be NULL. */
-    bool (*progress)(void *user, int64_t done, int64_t total);
+    /* Called now and then from one thread; false stops the import with HO_EINTERRUPT. May be NULL. `first` of the
+     * `done` images came from an earlier process. */
+    bool (*progress)(void *user, int64_t first, int64_t done, int64_t total);
+    /* Adds attributes to the whole file before it gets its name. May be NULL. */
+    ho_status (*finish)(void *user, ho_store *store);
     void *user;
 } ho_import_request;
 
@@ -48,9 +51,10 @@ typedef struct {
     int n_missing; /* names of the split file that the set does not have */
 } ho_import_counts;
 
-/* Fills the store, which the caller commits. Errors name the file, what was expected and what was found: HO_EUSAGE (no
- * such format), HO_EIO, HO_EFORMAT, HO_EMEMORY, HO_EINTERRUPT. */
-ho_status ho_import_data(const ho_import_request *request, ho_store *store, ho_import_counts *counts);
+/* Writes the data set to `path`. What an interrupted or killed process had done (PATH.part) is gone on with, if it was
+ * the same request and the files are the same. Errors name the file, what was expected and what was found: HO_EUSAGE
+ * (no such format), HO_EIO, HO_EFORMAT, HO_EMEMORY, HO_EINTERRUPT. */
+ho_status ho_import_data(const ho_import_request *request, const char *path, ho_import_counts *counts);
 
 /* Format number i and what it reads; NULL behind the last one. */
 const char *ho_format_name(int i, const char **reads);

@@ -29,6 +29,7 @@ ho_status ho_store_open(const char *path, ho_store **store);   /* to read */
 ho_status ho_store_create(const char *path, ho_store **store); /* to write, under a temporary name beside path */
 ho_status ho_store_commit(ho_store *store);                    /* the file now stands under its name; close follows */
 void ho_store_close(ho_store *store);                          /* NULL is allowed */
+void ho_store_drop(ho_store *store); /* the same, and a PATH.part of ho_store_resume is removed, too */
 const char *ho_store_path(const ho_store *store);
 
 /* Whole data sets. `name` may hold slashes: groups are made as needed. Host type: uint8_t, int32_t, int64_t, float
@@ -48,6 +49,35 @@ ho_status ho_store_reserve(ho_store *store, const char *name, ho_dtype dtype, in
  * rows. */
 ho_status ho_store_write_rows(ho_store *store, const char *name, int64_t first, int64_t n, const void *host);
 ho_status ho_store_read_rows(ho_store *store, const char *name, int64_t first, int64_t n, void *host);
+
+/* Large files that are filled row by row, from several threads, and that a killed process goes on with. Order of calls:
+ * resume; reserve_rows for each data set; other writes, all of them before start_rows; put_row and checkpoint;
+ * end_rows; small last writes; commit. Until then the file is PATH.part; ho_store_close without commit leaves it there
+ * once a checkpoint was made. */
+
+/* `task` is a text that tells what is being written (a checksum): a PATH.part of another task begins anew. *goes_on
+ * says that an earlier process has reserved and started the rows; ho_store_marks then tells what it had done. HO_EIO
+ * when another process is writing it. */
+ho_status ho_store_resume(const char *path, const char *task, ho_store **store, bool *goes_on);
+/* Where a data set's rows lie in the file. */
+typedef struct {
+    int64_t offset, bytes, n; /* of the first row; of each row; rows */
+} ho_store_rows;
+/* A data set of u8, i32, i64, f32 or f64, uncompressed and in one piece, its room set aside at once; or the one that is
+ * there already. */
+ho_status ho_store_reserve_rows(ho_store *store, const char *name, ho_dtype dtype, int rank, const int64_t *dim,
+                                ho_store_rows *rows);
+/* Writes out all that was reserved. HO_EIO where the disk has no room for it, with what it takes and what is free. */
+ho_status ho_store_start_rows(ho_store *store);
+/* One row; any thread may call it at any time between start_rows and end_rows. */
+ho_status ho_store_put_row(const ho_store *store, const ho_store_rows *rows, int64_t row, const void *host);
+enum { HO_STORE_MARKS = 2 };
+/* Brings to disk all rows put so far, then `marks`, whose meaning is the caller's. One thread at a time. */
+ho_status ho_store_checkpoint(ho_store *store, const int64_t marks[HO_STORE_MARKS]);
+/* Those of the last checkpoint; zeros before the first. A first mark of 0 or less means nothing to go on with. */
+ho_status ho_store_marks(ho_store *store, int64_t marks[HO_STORE_MARKS]);
+/* The file is no more one to go on with: marks and task are removed. */
+ho_status ho_store_end_rows(ho_store *store);
 
 /* Lists of strings (class names, file names) as variable-length UTF-8 data sets. */
 ho_status ho_store_write_strings(ho_store *store, const char *name, int n, const char *const *strings);

@@ -19,13 +19,18 @@ void ho_print_formats(void) {
 typedef struct {
     double start, said;
     bool terminal;
+    const char *format;
 } progress;
 
 /* One rewritten line on a terminal, a line every ten seconds elsewhere. */
-static bool show_progress(void *user, int64_t done, int64_t total) {
+static bool show_progress(void *user, int64_t first, int64_t done, int64_t total) {
     progress *p = user;
     const double now = ho_seconds(), spent = now - p->start;
-    const double rate = spent > 0.0 ? (double)done / spent : 0.0;
+    const double rate = spent > 0.0 ? (double)(done - first) / spent : 0.0;
+    if (first > 0 && p->said <= p->start) {
+        fprintf(stderr, "import-data: goes on behind image %lld of %lld\n", (long long)first, (long long)total);
+        p->said = now;
+    }
     if (now - p->said >= (p->terminal ? 0.2 : 10.0) || (p->terminal && done == total)) {
         fprintf(stderr, "%simport-data: %lld of %lld images, %.1f a second, %.0f s left%s", p->terminal ? "\r" : "",
                 (long long)done, (long long)total, rate, rate > 0.0 ? (double)(total - done) / rate : 0.0,
@@ -55,33 +60,23 @@ static ho_status one_of(const char *option, const char *text, const char *const 
             choices[2] != NULL ? ", " : "", choices[2] != NULL ? choices[2] : "");
 }
 
+static ho_status describe_file(void *user, ho_store *store) {
+    const progress *p = user;
+    HO_TRY(ho_store_set_text(store, "kind", "dataset"));
+    HO_TRY(ho_store_set_text(store, "format", p->format));
+    return ho_store_set_number(store, "schema", HO_STORE_SCHEMA);
+}
+
 static ho_status import_file(const ho_import_request *request, const char *path) {
-    ho_store *store = NULL;
     ho_import_counts counts;
-    HO_TRY(ho_store_create(path, &store));
-    ho_status status = ho_import_data(request, store, &counts);
-    if (status == HO_OK) {
-        status = ho_store_set_text(store, "kind", "dataset");
+    HO_TRY(ho_import_data(request, path, &counts));
+    printf("%s: %d labelled, %d test and %d unlabelled images of %d x %d, %d classes, %d key points\n", path,
+           counts.n[HO_PART_TRAIN], counts.n[HO_PART_TEST], counts.n[HO_PART_UNLABELLED], request->size, request->size,
+           counts.n_classes, counts.n_keypoints);
+    if (counts.n_missing > 0) {
+        printf("%s: %d names in it are none of the set's\n", request->split, counts.n_missing);
     }
-    if (status == HO_OK) {
-        status = ho_store_set_text(store, "format", request->folders[0].format);
-    }
-    if (status == HO_OK) {
-        status = ho_store_set_number(store, "schema", HO_STORE_SCHEMA);
-    }
-    if (status == HO_OK) {
-        status = ho_store_commit(store);
-    }
-    ho_store_close(store);
-    if (status == HO_OK) {
-        printf("%s: %d labelled, %d test and %d unlabelled images of %d x %d, %d classes, %d key points\n", path,
-               counts.n[HO_PART_TRAIN], counts.n[HO_PART_TEST], counts.n[HO_PART_UNLABELLED], request->size,
-               request->size, counts.n_classes, counts.n_keypoints);
-        if (counts.n_missing > 0) {
-            printf("%s: %d names in it are none of the set's\n", request->split, counts.n_missing);
-        }
-    }
-    return status;
+    return HO_OK;
 }
 
 static ho_status import_folder(const char *name, int argc, char **argv) {
@@ -113,13 +108,14 @@ static ho_status import_folder(const char *name, int argc, char **argv) {
     HO_TRY(one_of("--aspect", given_aspect != NULL ? given_aspect : aspect, ASPECTS, &which_aspect));
     HO_TRY(one_of("--resize", given_rule != NULL ? given_rule : rule, RULES, &which_rule));
     const ho_import_folder folder = {format, argv[0], HO_PART_AS_PUBLISHED, (ho_aspect)which_aspect};
-    progress p = {ho_seconds(), ho_seconds(), isatty(2) != 0};
+    progress p = {ho_seconds(), ho_seconds(), isatty(2) != 0, format};
     request.n_folders = 1;
     request.folders = &folder;
     request.size = (int)pixels;
     request.limit = most;
     request.rule = (ho_resize_rule)which_rule;
     request.progress = show_progress;
+    request.finish = describe_file;
     request.user = &p;
     ho_run_catch_signals();
     return import_file(&request, argv[1]);

@@ -67,12 +67,23 @@ static ho_status read_all(import *m) {
     return HO_OK;
 }
 
-ho_status ho_import_car_parts(const ho_import_request *request, ho_store *store, ho_import_counts *counts) {
+static ho_status write_all(import *m, const char *path) {
+    const ho_import_request *r = m->request;
+    ho_store *store = NULL;
+    HO_TRY(ho_store_create(path, &store));
+    ho_status status = ho_dataset_write(store, &m->dataset);
+    status = status == HO_OK && r->finish != NULL ? r->finish(r->user, store) : status;
+    status = status == HO_OK ? ho_store_commit(store) : status;
+    ho_store_close(store);
+    return status;
+}
+
+ho_status ho_import_car_parts(const ho_import_request *request, const char *path, ho_import_counts *counts) {
 import m;
     memset(&m, 0, sizeof m);
     m.request = request;
     ho_status status = read_all(&m);
-    status = status == HO_OK ? ho_dataset_write(store, &m.dataset) : status;
+    status = status == HO_OK ? write_all(&m, path) : status;
     const ho_split *const splits[HO_N_PARTS] = {&m.dataset.train, &m.dataset.test, &m.dataset.unlabelled};
     for (int p = 0; p < HO_N_PARTS; p++) {
         counts->n[p] = splits[p]->n;

@@ -35,58 +35,27 @@ static ho_status name_classes(int n, const char *text, ho_merge *merge) {
     return status;
 }
 
-/* The highest class number of the labels, 255 left out; -1: there are no labels. */
-static ho_status highest_label(int n, const ho_listing *listings, int *highest) {
-    *highest = -1;
-    for (int l = 0; l < n; l++) {
-        for (int i = 0; i < listings[l].n; i++) {
-            const ho_sample *sample = &listings[l].samples[i];
-            ho_reading reading;
-            memset(&reading, 0, sizeof reading);
-            if (sample->label == NULL) {
-                continue;
-            }
-            const ho_status status = listings[l].read(&listings[l], sample, &reading);
-            const int64_t pixels = (int64_t)reading.label.width * reading.label.height;
-            for (int64_t p = 0; status == HO_OK && reading.label.pixels != NULL && p < pixels; p++) {
-                const int value = reading.label.pixels[p];
-                *highest = value > *highest && value != HO_LABEL_IGNORED ? value : *highest;
-            }
-            ho_reading_free(&reading);
-            HO_TRY(status);
-        }
+ho_status ho_number_classes(int n, ho_merge *merge) {
+    char text[HO_MERGE_IDS * 12] = "";
+    for (int k = 0, at = 0; k < n; k++) {
+        at += snprintf(text + at, sizeof text - (size_t)at, "%sclass %d", k > 0 ? "|" : "", k);
     }
-    return HO_OK;
+    return name_classes(n, text, merge);
 }
 
-static ho_status own_classes(int n, const ho_listing *listings, ho_merge *merge) {
-    char text[HO_MERGE_IDS * 12] = "";
-    const char *names = n > 0 ? listings[0].classes : NULL;
-    int count = 0;
-    if (names == NULL) {
-        int highest = -1;
-        HO_TRY(highest_label(n, listings, &highest));
-        for (int k = 0, at = 0; k <= highest; k++) {
-            at += snprintf(text + at, sizeof text - (size_t)at, "%sclass %d", k > 0 ? "|" : "", k);
-        }
-        names = text;
-    }
-    count = *names != '\0';
-    for (const char *at = names; *at != '\0'; at++) {
+static ho_status own_classes(const ho_listing *listing, ho_merge *merge) {
+    int count = listing->classes != NULL ? 1 : HO_LABEL_IGNORED;
+    for (const char *at = listing->classes; at != NULL && *at != '\0'; at++) {
         count += *at == '|';
     }
-    if (count == 0) {
-        return HO_OK;
-    }
     for (int k = 0; k < count; k++) {
-        merge->v1[k] = (int16_t)k;
+        merge->v2[k] = (int16_t)k;
     }
-    merge->v1[HO_LABEL_IGNORED] = HO_LABEL_IGNORED;
-    for (int i = 0; i < 4 && n > 0 && listings[0].ignored[i] > 0; i++) {
-        merge->v1[listings[0].ignored[i]] = HO_LABEL_IGNORED;
+    merge->v2[HO_LABEL_IGNORED] = HO_LABEL_IGNORED;
+    for (int i = 0; i < 4 && listing->ignored[i] > 0; i++) {
+        merge->v2[listing->ignored[i]] = HO_LABEL_IGNORED;
     }
-    memcpy(merge->v2, merge->v1, sizeof merge->v2);
-    return name_classes(count, names, merge);
+    return listing->classes != NULL ? name_classes(count, listing->classes, merge) : HO_OK;
 }
 
 ho_status ho_classes_of(const ho_import_request *request, int n, const ho_listing *listings, ho_merge *merge) {
@@ -100,7 +69,7 @@ ho_status ho_classes_of(const ho_import_request *request, int n, const ho_listin
     memset(merge, 0, sizeof *merge);
     memset(merge->v1, 0xFF, sizeof merge->v1);
     memset(merge->v2, 0xFF, sizeof merge->v2);
-    const ho_status status = own_classes(n, listings, merge);
+    const ho_status status = n > 0 ? own_classes(&listings[0], merge) : HO_OK;
     if (status != HO_OK) {
         ho_merge_free(merge);
     }

@@ -2,17 +2,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "formats.h"
+#include "sha256.h"
 #include "suggest.h"
 
 static const char *const PARTS[HO_N_PARTS] = {"train", "test", "unlabelled"};
-enum { CHUNK_BYTES = 64 << 20, CHUNK_LEAST = 8, CHUNK_MOST = 256, FORMATS_MOST = 32 };
-
-typedef struct {
-    const ho_listing *listing;
-    const ho_sample *sample;
-} item;
+enum { FORMATS_MOST = 32 };
 
 typedef struct {
     const ho_import_request *request;
@@ -21,19 +18,7 @@ typedef struct {
     int n_listings;
     ho_listing *listings;
     ho_merge merge;
-    int64_t done, total;
 } import;
-
-/* One part of the data set: its samples and what each of them has. */
-typedef struct {
-    ho_part part;
-    int n;
-    item *items;
-    bool label, depth, points;
-    int n_chunk;
-    uint8_t *images, *labels;
-    float *depths, *keypoints;
-} batch;
 
 static ho_status find_format(const char *name, const ho_format **format) {
     const char *names[FORMATS_MOST];
@@ -89,7 +74,7 @@ static ho_status list_all(import *m) {
 
 /* ---- one part ---------------------------------------------------------------------------------------------------- */
 
-static ho_status gather(const import *m, batch *b) {
+static ho_status gather(const import *m, ho_batch *b) {
     int room = 1;
     for (int l = 0; l < m->n_listings; l++) {
         room += m->listings[l].n;
@@ -104,7 +89,7 @@ static ho_status gather(const import *m, batch *b) {
             const ho_sample *sample = &listing->samples[i];
             if (sample->part == b->part) {
                 const bool seen = b->part != HO_PART_UNLABELLED;
-                b->items[b->n++] = (item){listing, sample};
+                b->items[b->n++] = (ho_item){listing, sample};
                 b->label = b->label || (seen && sample->label != NULL);
                 b->depth = b->depth || (seen && sample->depth != NULL);
                 b->points = b->points || (seen && listing->points != NULL);
@@ -114,70 +99,24 @@ static ho_status gather(const import *m, batch *b) {
     return HO_OK;
 }
 
-static ho_status reserve_one(const import *m, const batch *b, const char *what, ho_dtype dtype, int rank,
-                             const int64_t *dim) {
+static ho_status reserve_one(const import *m, const ho_batch *b, const char *what, ho_dtype dtype, int rank,
+                             const int64_t *dim, ho_store_rows *rows) {
     char name[64];
     snprintf(name, sizeof name, "%s/%s", PARTS[b->part], what);
-    return ho_store_reserve(m->store, name, dtype, rank, dim);
+    return ho_store_reserve_rows(m->store, name, dtype, rank, dim, rows);
 }
 
-static ho_status reserve(const import *m, batch *b) {
+static ho_status reserve(const import *m, ho_batch *b) {
     const int64_t S = m->request->size, J = m->counts->n_keypoints;
     const int64_t dim[4] = {b->n, S, S, 3}, point_dim[3] = {b->n, J, 3};
-    const int64_t bytes = S * S * (4 + (b->depth ? 4 : 0)), wanted = CHUNK_BYTES / bytes;
-    b->n_chunk = (int)(wanted < CHUNK_LEAST ? CHUNK_LEAST : wanted > CHUNK_MOST ? CHUNK_MOST : wanted);
-    const size_t n = (size_t)b->n_chunk, pixels = (size_t)(S * S);
-    b->images = calloc(n * pixels, 3);
-    b->labels = b->label ? calloc(n, pixels) : NULL;
-    b->depths = b->depth ? calloc(n * pixels, sizeof *b->depths) : NULL;
-    b->keypoints = b->points ? calloc(n * (size_t)J, 3 * sizeof *b->keypoints) : NULL;
-    if (b->images == NULL || (b->label && b->labels == NULL) || (b->depth && b->depths == NULL) ||
-        (b->points && b->keypoints == NULL)) {
-        HO_FAIL(HO_EMEMORY, "no memory for %d images of %lld x %lld", b->n_chunk, (long long)S, (long long)S);
-    }
-    HO_TRY(reserve_one(m, b, "image", HO_U8, 4, dim));
-    HO_TRY(b->label ? reserve_one(m, b, "label", HO_U8, 3, dim) : HO_OK);
-    HO_TRY(b->depth ? reserve_one(m, b, "depth", HO_F32, 3, dim) : HO_OK);
-    return b->points ? reserve_one(m, b, "keypoint", HO_F32, 3, point_dim) : HO_OK;
+    b->n_points = (int)J;
+    HO_TRY(reserve_one(m, b, "image", HO_U8, 4, dim, &b->image_rows));
+    HO_TRY(b->label ? reserve_one(m, b, "label", HO_U8, 3, dim, &b->label_rows) : HO_OK);
+    HO_TRY(b->depth ? reserve_one(m, b, "depth", HO_F32, 3, dim, &b->depth_rows) : HO_OK);
+    return b->points ? reserve_one(m, b, "keypoint", HO_F32, 3, point_dim, &b->point_rows) : HO_OK;
 }
 
-static ho_status write_one(const import *m, const batch *b, const char *what, int first, int n, const void *rows) {
-    char name[64];
-    snprintf(name, sizeof name, "%s/%s", PARTS[b->part], what);
-    return rows != NULL ? ho_store_write_rows(m->store, name, first, n, rows) : HO_OK;
-}
-
-/* Samples first .. first + n - 1 on all threads. Of several that fail the first in order is reported. */
-static ho_status read_chunk(const import *m, const batch *b, int first, int n) {
-    const int64_t pixels = (int64_t)m->request->size * m->request->size, J = m->counts->n_keypoints;
-    const ho_squaring how = {m->request->size, m->request->rule, m->merge.v2,
-                             m->request->merge != NULL ? m->request->merge : "the classes of this format"};
-    ho_status failed = HO_OK;
-    int where = n;
-    char text[1024] = "";
-    if (b->depths != NULL) {
-        memset(b->depths, 0, (size_t)(n * pixels) * sizeof *b->depths);
-    }
-#pragma omp parallel for schedule(dynamic, 1)
-    for (int i = 0; i < n; i++) {
-        const item *it = &b->items[first + i];
-        const ho_square square = {b->images + i * pixels * 3, b->labels != NULL ? b->labels + i * pixels : NULL,
-                                  b->depths != NULL ? b->depths + i * pixels : NULL,
-                                  b->keypoints != NULL ? b->keypoints + i * J * 3 : NULL};
-        const ho_status status = ho_square_sample(it->listing, it->sample, &how, &square);
-        if (status != HO_OK) {
-#pragma omp critical(ho_import_failed)
-            if (i < where) {
-                where = i;
-                failed = status;
-                snprintf(text, sizeof text, "%s", ho_error());
-            }
-        }
-    }
-    return failed == HO_OK ? HO_OK : ho_fail(failed, __FILE__, __LINE__, "%s", text);
-}
-
-static ho_status write_names(const import *m, const batch *b) {
+static ho_status write_names(const import *m, const ho_batch *b) {
     char name[64];
     const char **names = calloc((size_t)b->n + 1, sizeof *names);
     if (names == NULL) {
@@ -192,32 +131,6 @@ static ho_status write_names(const import *m, const batch *b) {
     return status;
 }
 
-static ho_status import_part(import *m, batch *b) {
-    HO_TRY(reserve(m, b));
-    for (int first = 0; first < b->n; first += b->n_chunk) {
-        const int n = b->n - first < b->n_chunk ? b->n - first : b->n_chunk;
-        HO_TRY(read_chunk(m, b, first, n));
-        HO_TRY(write_one(m, b, "image", first, n, b->images));
-        HO_TRY(write_one(m, b, "label", first, n, b->labels));
-        HO_TRY(write_one(m, b, "depth", first, n, b->depths));
-        HO_TRY(write_one(m, b, "keypoint", first, n, b->keypoints));
-        m->done += n;
-        if (m->request->progress != NULL && !m->request->progress(m->request->user, m->done, m->total)) {
-            HO_FAIL(HO_EINTERRUPT, "stopped after %lld of %lld images", (long long)m->done, (long long)m->total);
-        }
-    }
-    m->counts->n[b->part] = b->n;
-    return write_names(m, b);
-}
-
-static void free_batch(batch *b) {
-    free(b->items);
-    free(b->images);
-    free(b->labels);
-    free(b->depths);
-    free(b->keypoints);
-}
-
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static ho_status write_classes(import *m) {
@@ -230,7 +143,8 @@ static ho_status write_classes(import *m) {
     return ho_store_write(m->store, "palette", HO_U8, 2, dim, m->merge.palette);
 }
 
-static ho_status write_point_names(import *m) {
+/* Counts the names of key points, and writes them unless an earlier process has. */
+static ho_status write_point_names(import *m, bool write) {
     const char *names[HO_MERGE_IDS];
     char *rest = NULL, *copy = NULL;
     for (int l = 0; l < m->n_listings && copy == NULL; l++) {
@@ -242,42 +156,126 @@ static ho_status write_point_names(import *m) {
         at = strtok_r(NULL, "|", &rest);
     }
     m->counts->n_keypoints = n;
-    const ho_status status = n > 0 ? ho_store_write_strings(m->store, "keypoint_name", n, names) : HO_OK;
+    const ho_status status = n > 0 && write ? ho_store_write_strings(m->store, "keypoint_name", n, names) : HO_OK;
     free(copy);
     return status;
 }
 
-static ho_status import_parts(import *m) {
-    batch batches[HO_N_PARTS];
-    ho_status status = HO_OK;
-    bool labels = false;
-    memset(batches, 0, sizeof batches);
-    for (int p = 0; p < HO_N_PARTS && status == HO_OK; p++) {
-        batches[p].part = (ho_part)p;
-        status = gather(m, &batches[p]);
-        m->total += batches[p].n;
-        labels = labels || batches[p].label;
+static void add_text(ho_sha256 *sum, const char *text) {
+    ho_sha256_add(sum, text, strlen(text) + 1);
+}
+
+static void add_file(ho_sha256 *sum, const char *path) {
+    struct stat facts;
+    int64_t numbers[3] = {0, 0, 0};
+    if (path != NULL && stat(path, &facts) == 0) {
+        numbers[0] = (int64_t)facts.st_size;
+        numbers[1] = (int64_t)facts.st_mtim.tv_sec;
+        numbers[2] = (int64_t)facts.st_mtim.tv_nsec;
     }
-    status = status == HO_OK ? write_point_names(m) : status;
-    if (status == HO_OK && labels) {
-        status = ho_classes_of(m->request, m->n_listings, m->listings, &m->merge);
-        status = status == HO_OK ? write_classes(m) : status;
+    ho_sha256_add(sum, numbers, sizeof numbers);
+}
+
+/* What is being imported: a half-done file of another request, or of files that have changed since, is begun anew. */
+static ho_status task_of(const import *m, const ho_batch *batches, char task[65]) {
+    const ho_import_request *r = m->request;
+    const int64_t numbers[4] = {r->size, (int64_t)r->rule, r->limit, r->n_folders};
+    char hex[65] = "";
+    ho_sha256 sum;
+    ho_sha256_start(&sum);
+    add_text(&sum, HO_VERSION);
+    ho_sha256_add(&sum, numbers, sizeof numbers);
+    for (int i = 0; i < r->n_folders; i++) {
+        add_text(&sum, r->folders[i].format);
+        add_text(&sum, r->folders[i].folder);
+        ho_sha256_add(&sum, &r->folders[i].aspect, sizeof r->folders[i].aspect);
+    }
+    if (r->merge != NULL) {
+        HO_TRY(ho_file_sha256(r->merge, hex));
+        add_text(&sum, hex);
     }
     for (int p = 0; p < HO_N_PARTS; p++) {
-        status = status == HO_OK && batches[p].n > 0 ? import_part(m, &batches[p]) : status;
-        free_batch(&batches[p]);
+        ho_sha256_add(&sum, &batches[p].n, sizeof batches[p].n);
+        for (int i = 0; i < batches[p].n; i++) {
+            add_text(&sum, batches[p].items[i].sample->name);
+            add_file(&sum, batches[p].items[i].sample->image);
+            add_file(&sum, batches[p].items[i].sample->label);
+        }
+    }
+    ho_sha256_end(&sum, task);
+    return HO_OK;
+}
+
+/* Reserves the file, or finds the one that an earlier process left and how far that came. */
+static ho_status start(import *m, ho_batch *batches, bool goes_on, int64_t marks[HO_STORE_MARKS]) {
+    HO_TRY(write_point_names(m, !goes_on));
+    for (int p = 0; p < HO_N_PARTS; p++) {
+        if (batches[p].n > 0) {
+            HO_TRY(reserve(m, &batches[p]));
+            HO_TRY(goes_on ? HO_OK : write_names(m, &batches[p]));
+        }
+    }
+    marks[0] = 0;
+    marks[1] = -1;
+    HO_TRY(goes_on ? ho_store_marks(m->store, marks) : HO_OK);
+    return ho_store_start_rows(m->store);
+}
+
+static ho_status fill_store(import *m, ho_batch *batches, bool goes_on) {
+    const ho_import_request *r = m->request;
+    const ho_squaring how = {r->size, r->rule, m->merge.v2, r->merge != NULL ? r->merge : "the classes of this format"};
+    ho_flow flow = {.store = m->store, .request = r, .how = &how, .batches = batches};
+    int64_t marks[HO_STORE_MARKS];
+    HO_TRY(start(m, batches, goes_on, marks));
+    flow.first = marks[0];
+    flow.highest = (int)marks[1];
+    HO_TRY(ho_flow_run(&flow));
+    HO_TRY(ho_store_end_rows(m->store));
+    if (m->merge.n_classes == 0 && flow.highest >= 0) {
+        HO_TRY(ho_number_classes(flow.highest + 1, &m->merge));
+    }
+    HO_TRY(write_classes(m));
+    HO_TRY(r->finish != NULL ? r->finish(r->user, m->store) : HO_OK);
+    return ho_store_commit(m->store);
+}
+
+static ho_status import_parts(import *m, ho_batch *batches, const char *path) {
+    bool goes_on = false, labels = false;
+    char task[65];
+    for (int p = 0; p < HO_N_PARTS; p++) {
+        batches[p].part = (ho_part)p;
+        HO_TRY(gather(m, &batches[p]));
+        m->counts->n[p] = batches[p].n;
+        labels = labels || batches[p].label;
+    }
+    HO_TRY(labels ? ho_classes_of(m->request, m->n_listings, m->listings, &m->merge) : HO_OK);
+    HO_TRY(task_of(m, batches, task));
+    HO_TRY(ho_store_resume(path, task, &m->store, &goes_on));
+    const ho_status status = fill_store(m, batches, goes_on);
+    if (status == HO_OK || status == HO_EINTERRUPT) {
+        ho_store_close(m->store);
+    } else {
+        ho_store_drop(m->store);
     }
     return status;
 }
 
-ho_status ho_import_data(const ho_import_request *request, ho_store *store, ho_import_counts *counts) {
-import m = {.request = request, .store = store, .counts = counts };
+ho_status ho_import_data(const ho_import_request *request, const char *path, ho_import_counts *counts) {
+import m;
+    ho_batch batches[HO_N_PARTS];
+    memset(&m, 0, sizeof m);
+    memset(batches, 0, sizeof batches);
     memset(counts, 0, sizeof *counts);
+    m.request = request;
+    m.counts = counts;
     if (request->n_folders > 0 && says_car_parts(&request->folders[0])) {
-        return ho_import_car_parts(request, store, counts);
+        return ho_import_car_parts(request, path, counts);
     }
     ho_status status = list_all(&m);
-    status = status == HO_OK ? import_parts(&m) : status;
+    status = status == HO_OK ? import_parts(&m, batches, path) : status;
+    for (int p = 0; p < HO_N_PARTS; p++) {
+        free(batches[p].items);
+    }
     for (int i = 0; i < m.n_listings; i++) {
         ho_listing_free(&m.listings[i]);
     }

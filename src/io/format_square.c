@@ -7,18 +7,19 @@
 #include "formats.h"
 
 /* Class numbers of the source become ours, in place. */
-static ho_status map_classes(const ho_sample *sample, const ho_squaring *how, ho_image *label) {
+static ho_status map_classes(const ho_sample *sample, const ho_squaring *how, ho_image *label, int *highest) {
     const int64_t n = (int64_t)label->width * label->height;
     for (int64_t i = 0; i < n; i++) {
-        const int class = how->classes[label->pixels[i]];
+        const int value = label->pixels[i], class = how->classes[value];
+        *highest = value > *highest && value != HO_LABEL_IGNORED ? value : *highest;
         if (class < 0) {
-            int most = HO_MERGE_IDS - 1;
+            int most = HO_LABEL_IGNORED - 1;
             while (most > 0 && how->classes[most] < 0) {
                 most--;
             }
             HO_FAIL(HO_EFORMAT, "%s: label value %d at x %lld, y %lld is not in %s, whose highest is %d",
-                    sample->label != NULL ? sample->label : sample->name, label->pixels[i],
-                    (long long)(i % label->width), (long long)(i / label->width), how->table, most);
+                    sample->label != NULL ? sample->label : sample->name, value, (long long)(i % label->width),
+                    (long long)(i / label->width), how->table, most);
         }
         label->pixels[i] = (uint8_t) class;
     }
@@ -87,7 +88,7 @@ static int count_points(const ho_listing *listing) {
 }
 
 static ho_status fill(const ho_listing *listing, const ho_sample *sample, const ho_squaring *how, ho_reading *r,
-                      const ho_square *square) {
+                      const ho_square *square, int *highest) {
     ho_image small = {0, 0, 0, NULL};
     const int size = how->size;
     HO_TRY(check_sizes(listing, sample, r));
@@ -100,24 +101,29 @@ static ho_status fill(const ho_listing *listing, const ho_sample *sample, const 
         HO_FAIL(HO_EFORMAT, "%s: this image has no label, others of its part have one", sample->image);
     }
     if (square->label != NULL) {
-        HO_TRY(map_classes(sample, how, &r->label));
+        HO_TRY(map_classes(sample, how, &r->label, highest));
         square_label(&r->label, &f, (double)r->label.width / r->image.width, size, square->label);
     }
-    if (square->depth != NULL && r->depth != NULL) {
+    if (square->depth != NULL && r->depth == NULL) {
+        memset(square->depth, 0, (size_t)size * (size_t)size * sizeof *square->depth);
+    } else if (square->depth != NULL) {
         square_depth(r, &f, size, square->depth);
     }
-    if (square->points != NULL && r->points != NULL) {
+    if (square->points != NULL && r->points == NULL) {
+        memset(square->points, 0, (size_t)count_points(listing) * 3 * sizeof *square->points);
+    } else if (square->points != NULL) {
         square_points(r->points, count_points(listing), &f, size, square->points);
     }
     return HO_OK;
 }
 
 ho_status ho_square_sample(const ho_listing *listing, const ho_sample *sample, const ho_squaring *how,
-                           const ho_square *square) {
+                           const ho_square *square, int *highest) {
     ho_reading reading;
+    *highest = -1;
     memset(&reading, 0, sizeof reading);
     ho_status status = listing->read(listing, sample, &reading);
-    status = status == HO_OK ? fill(listing, sample, how, &reading, square) : status;
+    status = status == HO_OK ? fill(listing, sample, how, &reading, square, highest) : status;
     ho_reading_free(&reading);
     return status;
 }

@@ -138,14 +138,45 @@ typedef struct {
     const int16_t *classes;
     const char *table; /* its name for messages */
 } ho_squaring;
+/* *highest: the highest class number of the source, 255 left out; -1 without labels. */
 ho_status ho_square_sample(const ho_listing *listing, const ho_sample *sample, const ho_squaring *how,
-                           const ho_square *square);
+                           const ho_square *square, int *highest);
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const ho_listing *listing;
+    const ho_sample *sample;
+} ho_item;
+
+/* One part of the data set: its samples, what they have, and where their rows lie. */
+typedef struct {
+    ho_part part;
+    int n;
+    ho_item *items;
+    bool label, depth, points;
+    int n_points;
+    ho_store_rows image_rows, label_rows, depth_rows, point_rows;
+} ho_batch;
+
+typedef struct {
+    ho_store *store;
+    const ho_import_request *request;
+    const ho_squaring *how;
+    const ho_batch *batches; /* HO_N_PARTS of them */
+    int64_t first;           /* samples of all parts that are there already */
+    int highest;             /* class number of the source so far */
+} ho_flow;
+/* Reads, squares and writes every sample from `first` on, on all threads. */
+ho_status ho_flow_run(ho_flow *flow);
 
 /* The reading of car-parts. */
-ho_status ho_import_car_parts(const ho_import_request *request, ho_store *store, ho_import_counts *counts);
+ho_status ho_import_car_parts(const ho_import_request *request, const char *path, ho_import_counts *counts);
 
-/* Class names and colours: of the merge file, or of the listings. */
+/* Which source classes become which: of the merge file, or those of the listings. Where a format has no names for its
+ * classes n_classes stays 0, and ho_number_classes names them when all labels are known. */
 ho_status ho_classes_of(const ho_import_request *request, int n, const ho_listing *listings, ho_merge *merge);
+ho_status ho_number_classes(int n, ho_merge *merge);
 /* Colours spread around the colour circle; the first is white. */
 void ho_spread_colours(int n, uint8_t (*palette)[3]);
 /* Keeps the samples that the split file names, each in its part. *n_missing counts the names that no sample has. */

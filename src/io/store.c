@@ -94,29 +94,34 @@ const char *ho_store_shape_text(char text[HO_SHAPE_TEXT], int rank, const int64_
 /* ---- life of a file -------------------------------------------------------------------------------------------------
  */
 
-static void free_store(ho_store *store) {
+void ho_store_free(ho_store *store) {
+    if (store->rows >= 0) {
+        close(store->rows);
+    }
     free(store->path);
     free(store->temporary);
     free(store);
 }
 
-static ho_store *new_store(const char *path, bool writing) {
+ho_store *ho_store_new(const char *path, const char *temporary_suffix) {
+    const bool writing = temporary_suffix != NULL;
     ho_store *made = calloc(1, sizeof *made);
     if (made == NULL) {
         return NULL;
     }
     const size_t size = strlen(path) + 32;
     made->file = -1;
+    made->rows = -1;
     made->writing = writing;
     made->path = malloc(size);
     made->temporary = writing ? malloc(size) : NULL;
     if (made->path == NULL || (writing && made->temporary == NULL)) {
-        free_store(made);
+        ho_store_free(made);
         return NULL;
     }
     snprintf(made->path, size, "%s", path);
     if (writing) {
-        snprintf(made->temporary, size, "%s.tmp.%ld", path, (long)getpid());
+        snprintf(made->temporary, size, "%s%s", path, temporary_suffix);
     }
     return made;
 }
@@ -156,7 +161,7 @@ ho_status ho_store_open(const char *path, ho_store **store) {
     *store = NULL;
     ho_h5_quiet();
     HO_TRY(check_readable(path));
-    ho_store *made = new_store(path, false);
+    ho_store *made = ho_store_new(path, NULL);
     if (made == NULL) {
         HO_FAIL(HO_EMEMORY, "%s: no memory to open the file", path);
     }
@@ -168,7 +173,7 @@ ho_status ho_store_open(const char *path, ho_store **store) {
     }
     ho_h5_release(access);
     if (status != HO_OK) {
-        free_store(made);
+        ho_store_free(made);
         return status;
     }
     *store = made;
@@ -207,13 +212,15 @@ static ho_status create_file(ho_store *store) {
 ho_status ho_store_create(const char *path, ho_store **store) {
     *store = NULL;
     ho_h5_quiet();
-    ho_store *made = new_store(path, true);
+    char suffix[32];
+    snprintf(suffix, sizeof suffix, ".tmp.%ld", (long)getpid());
+    ho_store *made = ho_store_new(path, suffix);
     if (made == NULL) {
         HO_FAIL(HO_EMEMORY, "%s: no memory to write the file", path);
     }
     const ho_status status = create_file(made);
     if (status != HO_OK) {
-        free_store(made);
+        ho_store_free(made);
         return status;
     }
     *store = made;
@@ -251,7 +258,9 @@ static void discard(ho_store *store) {
     }
     H5Eclear2(H5E_DEFAULT);
     store->file = -1;
-    unlink(store->temporary);
+    if (!store->kept) {
+        unlink(store->temporary);
+    }
 }
 
 static ho_status sync_path(const char *path, int flags) {
@@ -312,7 +321,14 @@ void ho_store_close(ho_store *store) {
     } else if (store->file >= 0) {
         H5Fclose(store->file);
     }
-    free_store(store);
+    ho_store_free(store);
+}
+
+void ho_store_drop(ho_store *store) {
+    if (store != NULL) {
+        store->kept = false;
+    }
+    ho_store_close(store);
 }
 
 const char *ho_store_path(const ho_store *store) {

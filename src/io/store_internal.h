@@ -7,9 +7,12 @@
 #include "handsoff/store.h"
 
 struct ho_store {
-    hid_t file;      /* negative once committed */
-    bool writing;    /* created, not opened */
-    bool broken;     /* a write failed: commit refuses */
+    hid_t file;   /* negative once committed */
+    bool writing; /* created, not opened */
+    bool broken;  /* a write failed: commit refuses */
+    bool kept;    /* close leaves the file under its temporary name: it can be gone on with */
+    int rows;     /* the same file for row writes; -1: none */
+    ho_store_rows marks;
     char *path;      /* the name that the user knows */
     char *temporary; /* the name while writing; NULL when reading */
 };
@@ -26,6 +29,9 @@ herr_t ho_h5_release(hid_t id);
  * `name` may be NULL. Returns HO_EIO when writing (and marks the store broken), HO_EFORMAT when reading. */
 ho_status ho_h5_fail(ho_store *store, const char *name, const char *what, const char *source, int line);
 #define HO_H5_FAIL(store, name, what) ho_h5_fail((store), (name), (what), __FILE__, __LINE__)
+
+ho_store *ho_store_new(const char *path, const char *temporary_suffix); /* suffix NULL: to read. NULL: no memory */
+void ho_store_free(ho_store *store);
 
 /* Fails unless the store can be written to (writing) or read from. A store being written can be read, too. */
 ho_status ho_store_usable(const ho_store *store, bool writing);

@@ -114,7 +114,8 @@ static ho_status draw_toy_faces(ho_run *run, ho_dataset *dataset) {
 /* ---- published data sets ------------------------------------------------------------------------------------------
  */
 
-static bool show_progress(void *user, int64_t done, int64_t total) {
+static bool show_progress(void *user, int64_t first, int64_t done, int64_t total) {
+    (void)first;
     ho_run_progress(user, STAGE, done, total, "images", "read");
     return !ho_run_interrupted();
 }
@@ -161,7 +162,15 @@ static ho_status list_folders(ho_run *run, folder_list *list) {
     return add_folder(run, "data.unlabelled_dir", "folder", HO_PART_UNLABELLED, list);
 }
 
-static ho_status import_published(ho_run *run, ho_store *store, ho_import_counts *counts) {
+/* What the file was made of, so that a later run knows whether it is current. */
+static ho_status record(void *user, ho_store *store) {
+    ho_run *run = user;
+    input_list inputs;
+    HO_TRY(list_inputs(run, &inputs));
+    return ho_run_record(run, store, STAGE, "dataset", N_PREFIXES, PREFIXES, inputs.n, inputs.list);
+}
+
+static ho_status import_published(ho_run *run, ho_import_counts *counts) {
     const ho_config *config = ho_run_config(run);
     folder_list folders;
     char merge[4096], split[4096];
@@ -177,41 +186,39 @@ static ho_status import_published(ho_run *run, ho_store *store, ho_import_counts
         .split = *ho_config_text(config, "data.split") != '\0' ? split : NULL,
         .limit = ho_config_int(config, "data.limit"),
         .progress = show_progress,
+        .finish = record,
         .user = run};
-    return ho_import_data(&request, store, counts);
+    return ho_import_data(&request, ho_run_path(run, "dataset.h5"), counts);
 }
 
-static ho_status import_drawn(ho_run *run, ho_store *store, ho_import_counts *counts) {
+static ho_status write_drawn(ho_run *run, const ho_dataset *dataset) {
+    ho_store *store = NULL;
+    HO_TRY(ho_store_create(ho_run_path(run, "dataset.h5"), &store));
+    ho_status status = ho_dataset_write(store, dataset);
+    status = status == HO_OK ? record(run, store) : status;
+    status = status == HO_OK ? ho_store_commit(store) : status;
+    ho_store_close(store);
+    return status;
+}
+
+static ho_status import_drawn(ho_run *run, ho_import_counts *counts) {
     ho_dataset dataset;
     memset(&dataset, 0, sizeof dataset);
     ho_status status = draw_toy_faces(run, &dataset);
-    status = status == HO_OK ? ho_dataset_write(store, &dataset) : status;
+    status = status == HO_OK ? write_drawn(run, &dataset) : status;
     *counts = (ho_import_counts){{dataset.train.n, dataset.test.n, dataset.unlabelled.n}, dataset.n_classes, 0, 0};
     ho_dataset_free(&dataset);
     return status;
 }
 
-static ho_status fill_store(ho_run *run, ho_store *store, ho_import_counts *counts) {
-    input_list inputs;
-    HO_TRY(is_toy(ho_run_config(run)) ? import_drawn(run, store, counts) : import_published(run, store, counts));
-    HO_TRY(list_inputs(run, &inputs));
-    HO_TRY(ho_run_record(run, store, STAGE, "dataset", N_PREFIXES, PREFIXES, inputs.n, inputs.list));
-    return ho_store_commit(store);
-}
-
 static ho_status execute(ho_run *run) {
-    ho_store *store = NULL;
     ho_import_counts counts;
-    HO_TRY(ho_store_create(ho_run_path(run, "dataset.h5"), &store));
-    const ho_status status = fill_store(run, store, &counts);
-    ho_store_close(store);
+    HO_TRY(is_toy(ho_run_config(run)) ? import_drawn(run, &counts) : import_published(run, &counts));
     const int size = (int)ho_config_int(ho_run_config(run), "data.size");
-    if (status == HO_OK) {
-        ho_run_say(run, "import-data: %d labelled, %d test and %d unlabelled images of %d x %d, %d classes",
-                   counts.n[HO_PART_TRAIN], counts.n[HO_PART_TEST], counts.n[HO_PART_UNLABELLED], size, size,
-                   counts.n_classes);
-    }
-    return status;
+    ho_run_say(run, "import-data: %d labelled, %d test and %d unlabelled images of %d x %d, %d classes",
+               counts.n[HO_PART_TRAIN], counts.n[HO_PART_TEST], counts.n[HO_PART_UNLABELLED], size, size,
+               counts.n_classes);
+    return HO_OK;
 }
 
 static ho_status current(ho_run *run, bool *is_current, const char **why) {
