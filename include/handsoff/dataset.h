@@ -5,6 +5,7 @@
  *   /SPLIT/keypoint  (n, J, 3)    f32    x, y in pixels (pixel centres at .5), visibility 0/1   (optional)
  *   /SPLIT/depth     (n, H, W)    f32    metres, 0 = unknown                  (optional)
  *   /SPLIT/name      (n) strings         where each image came from
+ *   /train/latent    (n, rows, width) f32 latents that came with the images: format handsoff (optional; not read here)
  *   /class_name      (K) strings;  /palette (K, 3) u8;  /keypoint_name (J) strings
  */
 #ifndef HANDSOFF_DATASET_H

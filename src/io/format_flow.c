@@ -131,8 +131,7 @@ static ho_status make_rooms(work *w) {
                (r->points != NULL) == b->points;
     }
     if (!made) {
-        HO_FAIL(HO_EMEMORY, "no memory for %d images of %d x %d", w->n_rooms, w->flow->how->size,
-                w->flow->how->size);
+        HO_FAIL(HO_EMEMORY, "no memory for %d images of %d x %d", w->n_rooms, w->flow->how->size, w->flow->how->size);
     }
     return HO_OK;
 }

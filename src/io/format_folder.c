@@ -100,6 +100,64 @@ static ho_status list_numbered(ho_listing *listing, const char *below, ho_part p
     return HO_OK;
 }
 
+/* ---- latents.npy ------------------------------------------------------------------------------------------------- */
+
+/* (N, rows, width), or (rows, N, width) as a comment in the original has it. `wanted` rows are needed. A network of
+ * 2^k pixels has 2 k - 2 rows, 18 at most (1024). */
+static bool rows_come_first(const int64_t dim[3], int64_t wanted) {
+    const bool possible = dim[0] % 2 == 0 && dim[0] <= 18;
+    return dim[0] != wanted && possible && (dim[1] == wanted || (dim[0] < wanted && dim[1] > wanted));
+}
+
+static void swap_axes(const float *from, const int64_t dim[3], float *to) {
+    for (int64_t i = 0; i < dim[0]; i++) {
+        for (int64_t j = 0; j < dim[1]; j++) {
+            memcpy(to + (j * dim[0] + i) * dim[2], from + (i * dim[1] + j) * dim[2], (size_t)dim[2] * sizeof *to);
+        }
+    }
+}
+
+/* The latents of the training images, where there are any: row i belongs to image i. */
+static ho_status read_latents(ho_listing *listing, const char *below) {
+    char folder[HO_PATH], path[HO_PATH];
+    int rank = 0;
+    int64_t dim[4] = {0}, wanted = 0;
+    HO_TRY(ho_path_join(folder, listing->folder, below));
+    HO_TRY(ho_path_join(path, folder, "latents.npy"));
+    if (!ho_is_file(path)) {
+        return HO_OK;
+    }
+    for (int i = 0; i < listing->n; i++) {
+        const ho_sample *s = &listing->samples[i];
+        wanted = s->part == HO_PART_TRAIN && s->index >= wanted ? s->index + 1 : wanted;
+    }
+    HO_TRY(ho_npy_read_floats(path, &rank, dim, &listing->latents));
+    if (rank == 2) { /* (N, width): z, or a w that all rows share */
+        dim[2] = dim[1];
+        dim[1] = 1;
+    }
+    const bool swapped = rank == 3 && rows_come_first(dim, wanted);
+    if ((rank != 2 && rank != 3) || (swapped ? dim[1] : dim[0]) < wanted) {
+        HO_FAIL(HO_EFORMAT,
+                "%s: an array of shape (%lld, %lld, %lld); (N, rows, width) is expected with N at least %lld, one more "
+                "than the highest number of an image",
+                path, (long long)dim[0], (long long)dim[1], (long long)dim[2], (long long)wanted);
+    }
+    if (swapped) {
+        float *turned = malloc((size_t)(dim[0] * dim[1] * dim[2]) * sizeof *turned);
+        if (turned == NULL) {
+            HO_FAIL(HO_EMEMORY, "%s: no memory to read it", path);
+        }
+        swap_axes(listing->latents, dim, turned);
+        free(listing->latents);
+        listing->latents = turned;
+    }
+    listing->n_latents = swapped ? dim[1] : dim[0];
+    listing->latent_rows = swapped ? dim[0] : dim[1];
+    listing->latent_width = dim[2];
+    return HO_OK;
+}
+
 ho_status ho_list_handsoff(ho_listing *listing) {
     const bool train = has_folder(listing, "train"), test = has_folder(listing, "test");
     listing->read = read_masked;
@@ -110,7 +168,7 @@ ho_status ho_list_handsoff(ho_listing *listing) {
         HO_TRY(list_numbered(listing, ".", HO_PART_TRAIN));
     }
     qsort(listing->samples, (size_t)listing->n, sizeof *listing->samples, by_number);
-    return HO_OK;
+    return read_latents(listing, train ? "train" : ".");
 }
 
 /* ---- datasetgan -------------------------------------------------------------------------------------------------- */

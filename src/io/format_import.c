@@ -131,6 +131,26 @@ static ho_status write_names(const import *m, const ho_batch *b) {
     return status;
 }
 
+/* Of the training images, where they lie beside all of them. */
+static ho_status write_latents(const import *m, const ho_batch *b) {
+    const ho_listing *first = b->items[0].listing;
+    const int64_t size = first->latent_rows * first->latent_width,
+                  dim[3] = {b->n, first->latent_rows, first->latent_width};
+    if (b->part != HO_PART_TRAIN || first->latents == NULL || m->n_listings != 1) {
+        return HO_OK;
+    }
+    float *rows = malloc((size_t)(b->n * size) * sizeof *rows);
+    if (rows == NULL) {
+        HO_FAIL(HO_EMEMORY, "no memory for %d latents", b->n);
+    }
+    for (int i = 0; i < b->n; i++) {
+        memcpy(rows + i * size, first->latents + b->items[i].sample->index * size, (size_t)size * sizeof *rows);
+    }
+    const ho_status status = ho_store_write(m->store, "train/latent", HO_F32, 3, dim, rows);
+    free(rows);
+    return status;
+}
+
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static ho_status write_classes(import *m) {
@@ -213,6 +233,7 @@ static ho_status start(import *m, ho_batch *batches, bool goes_on, int64_t marks
         if (batches[p].n > 0) {
             HO_TRY(reserve(m, &batches[p]));
             HO_TRY(goes_on ? HO_OK : write_names(m, &batches[p]));
+            HO_TRY(goes_on ? HO_OK : write_latents(m, &batches[p]));
         }
     }
     marks[0] = 0;

@@ -132,6 +132,7 @@ void ho_listing_free(ho_listing *listing) {
         free_sample(&listing->samples[i]);
     }
     free(listing->samples);
+    free(listing->latents);
     if (listing->free_own != NULL) {
         listing->free_own(listing->own);
     }

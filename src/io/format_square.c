@@ -1,5 +1,6 @@
 /* One sample at its published size -> the square of the data set: photo filtered, labels and depth by their nearest
  * pixel, key points by the same map. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,36 +35,48 @@ static ho_status check_sizes(const ho_listing *listing, const ho_sample *sample,
     if (listing->label_scales && (int64_t)label->width * image->height == (int64_t)label->height * image->width) {
         return HO_OK;
     }
-    HO_FAIL(HO_EFORMAT, "%s is %d x %d pixels, its image %s %d x %d; mask and image must %s",
+    HO_FAIL(HO_EFORMAT,
+            "%s is %d x %d pixels, its image %s %d x %d; mask and image must %s (--split can leave the image out)",
             sample->label != NULL ? sample->label : "the mask", label->width, label->height, sample->image,
             image->width, image->height, listing->label_scales ? "have the same aspect" : "be of one size");
 }
 
-/* Which of n pixels along a side of the source lies under pixel i of the square; -1: none. `shrunk` is the side of the
- * map over the side of the photo. */
-static int nearest(int i, double first, double scale, double shrunk, int n) {
-    const double at = (first + (i + 0.5) / scale) * shrunk;
-    return at >= 0.0 && at < (double)n ? (int)at : -1;
+/* One side of the window of the photo that becomes the square: its first pixel, its pixels, the photo's, the map's. */
+typedef struct {
+    int64_t first, window, photo, map;
+} side;
+
+/* Which pixel of the map lies under pixel i of the square: under its centre, or under its corner, as the nearest rule
+ * of OpenCV has it, which the original resizes labels with. -1: none. In whole numbers, so that no rounding decides. */
+static int nearest(int i, const side *s, int size, ho_resize_rule rule) {
+    const int64_t half = rule == HO_RESIZE_HANDSOFF ? 0 : 1;
+    const int64_t over = ((2 * i + half) * s->window + 2 * size * s->first) * s->map, under = 2 * size * s->photo;
+    return over >= 0 && over / under < s->map ? (int)(over / under) : -1;
 }
 
-static void square_label(const ho_image *label, const ho_framing *f, double shrunk, int size, uint8_t *to) {
+/* Both sides of a map that belongs to the photo. */
+static void sides_of(const ho_reading *r, const ho_framing *f, int size, const ho_image *map, side sides[2]) {
+    sides[0] = (side){llround(f->x0), llround(size / f->scale_x), r->image.width, map->width};
+    sides[1] = (side){llround(f->y0), llround(size / f->scale_y), r->image.height, map->height};
+}
+
+static void square_label(const ho_image *label, const side sides[2], int size, ho_resize_rule rule, uint8_t *to) {
     for (int y = 0; y < size; y++) {
-        const int v = nearest(y, f->y0, f->scale_y, shrunk, label->height);
+        const int v = nearest(y, &sides[1], size, rule);
         for (int x = 0; x < size; x++) {
-            const int u = nearest(x, f->x0, f->scale_x, shrunk, label->width);
+            const int u = nearest(x, &sides[0], size, rule);
             to[(int64_t)y * size + x] =
                 u >= 0 && v >= 0 ? label->pixels[(int64_t)v * label->width + u] : HO_LABEL_IGNORED;
         }
     }
 }
 
-static void square_depth(const ho_reading *r, const ho_framing *f, int size, float *to) {
-    const int width = r->image.width, height = r->image.height;
+static void square_depth(const ho_reading *r, const side sides[2], int size, ho_resize_rule rule, float *to) {
     for (int y = 0; y < size; y++) {
-        const int v = nearest(y, f->y0, f->scale_y, 1.0, height);
+        const int v = nearest(y, &sides[1], size, rule);
         for (int x = 0; x < size; x++) {
-            const int u = nearest(x, f->x0, f->scale_x, 1.0, width);
-            to[(int64_t)y * size + x] = u >= 0 && v >= 0 ? r->depth[(int64_t)v * width + u] : 0.0F;
+            const int u = nearest(x, &sides[0], size, rule);
+            to[(int64_t)y * size + x] = u >= 0 && v >= 0 ? r->depth[(int64_t)v * r->image.width + u] : 0.0F;
         }
     }
 }
@@ -91,6 +104,7 @@ static ho_status fill(const ho_listing *listing, const ho_sample *sample, const 
                       const ho_square *square, int *highest) {
     ho_image small = {0, 0, 0, NULL};
     const int size = how->size;
+    side sides[2];
     HO_TRY(check_sizes(listing, sample, r));
     const ho_framing f = ho_framing_of(r->image.width, r->image.height, size, listing->aspect);
     HO_TRY(how->rule == HO_RESIZE_HANDSOFF ? ho_photo_to_square_bicubic(&r->image, size, listing->aspect, &small)
@@ -102,12 +116,14 @@ static ho_status fill(const ho_listing *listing, const ho_sample *sample, const 
     }
     if (square->label != NULL) {
         HO_TRY(map_classes(sample, how, &r->label, highest));
-        square_label(&r->label, &f, (double)r->label.width / r->image.width, size, square->label);
+        sides_of(r, &f, size, &r->label, sides);
+        square_label(&r->label, sides, size, how->rule, square->label);
     }
     if (square->depth != NULL && r->depth == NULL) {
         memset(square->depth, 0, (size_t)size * (size_t)size * sizeof *square->depth);
     } else if (square->depth != NULL) {
-        square_depth(r, &f, size, square->depth);
+        sides_of(r, &f, size, &r->image, sides);
+        square_depth(r, sides, size, how->rule, square->depth);
     }
     if (square->points != NULL && r->points == NULL) {
         memset(square->points, 0, (size_t)count_points(listing) * 3 * sizeof *square->points);

@@ -37,6 +37,9 @@ struct ho_listing {
     int ignored[4];      /* class numbers that mean "do not look", ended by -1 or the array's end */
     const char *points;  /* "a|b|c" or NULL */
     bool depth;
+    /* Latents that lie beside the images, (n_latents, rows, width); row sample->index belongs to a sample. */
+    float *latents;
+    int64_t n_latents, latent_rows, latent_width;
     bool label_scales; /* labels may be smaller than the photo, with the same aspect */
     ho_sample_reader read;
     void *own;

@@ -157,7 +157,7 @@ ho_status ho_merge_read(const char *path, ho_merge *merge) {
     memset(merge->v2, 0xFF, sizeof merge->v2);
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
-        HO_FAIL(HO_EIO, "%s: cannot be opened: %s (config key data.merge)", path, strerror(errno));
+        HO_FAIL(HO_EIO, "merge table %s: cannot be opened: %s", path, strerror(errno));
     }
     table t = {.path = path};
     yaml_parser_t parser;
