@@ -27,7 +27,7 @@ static bool show_progress(void *user, int64_t first, int64_t done, int64_t total
     progress *p = user;
     const double now = ho_seconds(), spent = now - p->start;
     const double rate = spent > 0.0 ? (double)(done - first) / spent : 0.0;
-    if (first > 0 && p->said <= p->start) {
+    if (first > 0 && done == first) {
         fprintf(stderr, "import-data: goes on behind image %lld of %lld\n", (long long)first, (long long)total);
         p->said = now;
     }

@@ -74,6 +74,60 @@ static ho_status read_mapping(ho_listing *listing, const char *path) {
     return HO_OK;
 }
 
+/* The names in one folder of masks, read when the first face of it is looked at. */
+typedef struct {
+    long long number; /* of the folder; -1: none yet */
+    int n;
+    char **names;
+} mask_folder;
+
+/* Whether any mask of this face is there. One listing of a folder is quicker than asking for 18 files a face. */
+static bool has_masks(const char *label, long long number, mask_folder *masks) {
+    char folder[HO_PATH];
+    const char *stem = strrchr(label, '/') + 1;
+    const size_t length = strlen(stem);
+    if (masks->number != number / MASKS_A_FOLDER) {
+        free(masks->names);
+        *masks = (mask_folder){number / MASKS_A_FOLDER, 0, NULL};
+        snprintf(folder, sizeof folder, "%.*s", (int)(stem - 1 - label), label);
+        if (!ho_is_folder(folder) || ho_folder_names(folder, &masks->n, &masks->names) != HO_OK) {
+            masks->n = 0;
+        }
+    }
+    int low = 0, high = masks->n; /* the first name that is not before the stem */
+    while (low < high) {
+        const int middle = low + (high - low) / 2;
+        if (strcmp(masks->names[middle], stem) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < masks->n && strncmp(masks->names[low], stem, length) == 0 && masks->names[low][length] == '_';
+}
+
+static ho_status check_masks(const ho_listing *listing) {
+    mask_folder masks = {-1, 0, NULL};
+    int n_bare = 0;
+    const ho_sample *first = NULL;
+    for (int i = 0; i < listing->n; i++) {
+        const ho_sample *s = &listing->samples[i];
+        if (!has_masks(s->label, s->index, &masks)) {
+            n_bare++;
+            first = first != NULL ? first : s;
+        }
+    }
+    free(masks.names);
+    if (n_bare > 0) {
+        HO_FAIL(HO_EFORMAT,
+                "folder %s: %d of the %d photos have no mask: part of the set is missing; the first is %s, whose masks "
+                "would "
+                "be %s_PART.png (skin, nose, hair ...)",
+                listing->folder, n_bare, listing->n, first->name, first->label);
+    }
+    return HO_OK;
+}
+
 static int by_index(const void *a, const void *b) {
     const ho_sample *x = a, *y = b;
     return (x->index > y->index) - (x->index < y->index);
@@ -111,6 +165,7 @@ ho_status ho_list_celebamask(ho_listing *listing) {
     free(names);
     HO_TRY(status);
     qsort(listing->samples, (size_t)listing->n, sizeof *listing->samples, by_index);
+    HO_TRY(check_masks(listing));
     HO_TRY(ho_path_join(folder, listing->folder, "CelebA-HQ-to-CelebA-mapping.txt"));
     return ho_is_file(folder) ? read_mapping(listing, folder) : HO_OK;
 }
@@ -148,7 +203,8 @@ static const char *either(const ho_listing *listing, const char *first, const ch
     return has(listing, first) ? first : has(listing, second) ? second : NULL;
 }
 
-/* The folder itself, or (V3) its folders of poses. */
+/* The folder itself, or (V3) its folders of poses. Of V3's test photos only half have a label: the others are left
+ * out. */
 static ho_status list_fasseg_part(ho_listing *listing, const char *images, const char *labels, ho_part part) {
     char folder[HO_PATH], below[HO_PATH], label_below[HO_PATH], path[HO_PATH], **names = NULL;
     int n = 0;
@@ -168,7 +224,9 @@ static ho_status list_fasseg_part(ho_listing *listing, const char *images, const
     const bool bmp = n > 0 && ho_has_ending(names[0], ".bmp");
     free(names);
     if (status == HO_OK && !poses && n > 0) {
-        status = ho_list_pairs(listing, &(ho_pairing){images, labels, NULL, bmp ? ".bmp" : ".png", part});
+        const bool pose = strchr(labels, '/') != NULL;
+        status = ho_list_pairs(
+            listing, &(ho_pairing){images, labels, NULL, bmp ? ".bmp" : ".png", part, pose && part == HO_PART_TEST});
     }
     return status;
 }
@@ -201,7 +259,7 @@ static ho_status list_helen_below(ho_listing *listing, const char *below, int de
                      names[i]) >= HO_PATH) {
             status = ho_fail(HO_EIO, __FILE__, __LINE__, "folder %s: a path of too many characters", folder);
         } else if (stem > 0 && strcmp(names[i] + stem, "_img") == 0 && has(listing, labels)) {
-            status = ho_list_pairs(listing, &(ho_pairing){images, labels, NULL, ".png", HO_PART_TRAIN});
+            status = ho_list_pairs(listing, &(ho_pairing){images, labels, NULL, ".png", HO_PART_TRAIN, false});
         } else if (depth > 0) {
             status = ho_path_join(path, listing->folder, images);
             status = status == HO_OK && ho_is_folder(path) ? list_helen_below(listing, images, depth - 1) : status;

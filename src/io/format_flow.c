@@ -198,6 +198,9 @@ ho_status ho_flow_run(ho_flow *flow) {
     for (int p = 0; p < HO_N_PARTS; p++) {
         total += flow->batches[p].n;
     }
+    if (flow->first > 0 && flow->request->progress != NULL) {
+        (void)flow->request->progress(flow->request->user, flow->first, flow->first, total);
+    }
     for (int p = 0; p < HO_N_PARTS && status == HO_OK; base += flow->batches[p++].n) {
         if (base + flow->batches[p].n > flow->first) {
             work w = {.flow = flow, .batch = &flow->batches[p]};

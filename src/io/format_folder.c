@@ -22,7 +22,8 @@ static ho_status list_masked(ho_listing *listing, const char *below, ho_part par
         HO_FAIL(HO_EFORMAT, "folder %s/%s: has images/ but no masks/; without labels, name the folder images itself",
                 listing->folder, below);
     }
-    return ho_list_pairs(listing, &(ho_pairing){here ? "images" : images, here ? "masks" : masks, NULL, ".png", part});
+    return ho_list_pairs(listing,
+                         &(ho_pairing){here ? "images" : images, here ? "masks" : masks, NULL, ".png", part, false});
 }
 
 ho_status ho_list_folder(ho_listing *listing) {
@@ -34,7 +35,7 @@ ho_status ho_list_folder(ho_listing *listing) {
     if (has_folder(listing, "images")) {
         return list_masked(listing, ".", HO_PART_TRAIN);
     }
-    return ho_list_pairs(listing, &(ho_pairing){".", NULL, NULL, NULL, HO_PART_UNLABELLED});
+    return ho_list_pairs(listing, &(ho_pairing){".", NULL, NULL, NULL, HO_PART_UNLABELLED, false});
 }
 
 /* ---- handsoff ---------------------------------------------------------------------------------------------------- */

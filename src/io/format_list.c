@@ -204,7 +204,7 @@ static ho_status match_names(ho_listing *listing, const ho_pairing *p, const two
         HO_FAIL(HO_EFORMAT, "folder %s/%s: no image in it; expected files that end in %s", listing->folder, p->images,
                 p->image_suffix != NULL ? p->image_suffix : ".png or .jpg");
     }
-    if (p->labels != NULL && n_pairs < n_images) {
+    if (p->labels != NULL && n_pairs < n_images && !p->some) {
         HO_FAIL(HO_EFORMAT,
                 "folder %s: %d of the %d images in %s have no label in %s (%d labels there); the first is %s, whose "
                 "label would be %.*s%s",

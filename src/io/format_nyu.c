@@ -106,6 +106,8 @@ static ho_status read_frame(const ho_listing *listing, const ho_sample *sample, 
 }
 
 static ho_status find_depths(ho_listing *listing) {
+    int n_missing = 0;
+    const ho_sample *first = NULL;
     for (int i = 0; i < listing->n; i++) {
         ho_sample *s = &listing->samples[i];
         const char *file = strrchr(s->name, '/') + 1;
@@ -113,12 +115,18 @@ static ho_status find_depths(ho_listing *listing) {
         if (snprintf(depth, HO_PATH, "%s/nyu_depths/%.*s.png", listing->folder, ho_stem_length(file), file) >=
                 HO_PATH ||
             !ho_is_file(depth)) {
-            HO_FAIL(HO_EFORMAT, "%s: its depth %.300s is missing", s->image, depth);
+            n_missing++;
+            first = first != NULL ? first : s;
+            continue;
         }
         s->depth = strdup(depth);
         if (s->depth == NULL) {
             HO_FAIL(HO_EMEMORY, "%s: no memory for names", depth);
         }
+    }
+    if (n_missing > 0) {
+        HO_FAIL(HO_EFORMAT, "folder %s: %d of the %d images have no depth nyu_depths/N.png; the first is %s",
+                listing->folder, n_missing, listing->n, first->name);
     }
     return HO_OK;
 }
@@ -141,6 +149,6 @@ ho_status ho_list_nyu(ho_listing *listing) {
                        "other structure|other furniture";
     listing->ignored[0] = 39;
     listing->read = read_frame;
-    HO_TRY(ho_list_pairs(listing, &(ho_pairing){"nyu_images", "nyu_labels40", NULL, ".png", HO_PART_TRAIN}));
+    HO_TRY(ho_list_pairs(listing, &(ho_pairing){"nyu_images", "nyu_labels40", NULL, ".png", HO_PART_TRAIN, false}));
     return find_depths(listing);
 }

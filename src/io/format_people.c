@@ -319,9 +319,47 @@ static ho_status read_points(ho_listing *listing) {
     return status;
 }
 
+/* The photo of a parsing, X.jpg (or .png in copies) of X_segm.png; false: there is none. */
+static bool find_photo(const ho_listing *listing, const char *segm, char name[HO_PATH], char image[HO_PATH]) {
+    static const char *const ENDINGS[2] = {"jpg", "png"};
+    const int stem = (int)strlen(segm) - (int)strlen("_segm.png");
+    for (int i = 0; i < 2; i++) {
+        if (snprintf(name, HO_PATH, "%.*s.%s", stem, segm, ENDINGS[i]) < HO_PATH &&
+            snprintf(image, HO_PATH, "%s/images/%s", listing->folder, name) < HO_PATH && ho_is_file(image)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A sample for each parsing of the folder. */
+static ho_status list_parsings(ho_listing *listing, const char *segm, int n, char **names) {
+    char image[HO_PATH], name[HO_PATH], label[HO_PATH];
+    int n_missing = 0, n_parsings = 0;
+    const char *first = NULL;
+    for (int i = 0; i < n; i++) {
+        if (!ho_has_ending(names[i], "_segm.png")) {
+            continue;
+        }
+        n_parsings++;
+        if (!find_photo(listing, names[i], name, image)) {
+            n_missing++;
+            first = first != NULL ? first : names[i];
+            continue;
+        }
+        HO_TRY(ho_path_join(label, segm, names[i]));
+        HO_TRY(ho_listing_add(listing, &(ho_sample){.name = name, .image = image, .label = label}));
+    }
+    if (n_missing > 0) {
+        HO_FAIL(HO_EFORMAT, "folder %s: %d of the %d parsings in segm/ have no photo X.jpg in images/; the first is %s",
+                listing->folder, n_missing, n_parsings, first);
+    }
+    return HO_OK;
+}
+
 /* The 12701 full-body photos have a parsing; of the others nothing is read. */
 ho_status ho_list_deepfashion(ho_listing *listing) {
-    char segm[HO_PATH], image[HO_PATH], name[HO_PATH], label[HO_PATH], **names = NULL;
+    char segm[HO_PATH], **names = NULL;
     int n = 0;
     if (!has(listing, "images") || !has(listing, "segm")) {
         return ho_wrong_folder(listing, "deepfashion-multimodal", "images/ and segm/ (parsing), keypoints/");
@@ -331,26 +369,7 @@ ho_status ho_list_deepfashion(ho_listing *listing) {
     listing->read = read_dressed;
     HO_TRY(ho_path_join(segm, listing->folder, "segm"));
     HO_TRY(ho_folder_names(segm, &n, &names));
-    ho_status status = HO_OK;
-    for (int i = 0; i < n && status == HO_OK; i++) {
-        const int stem = (int)strlen(names[i]) - (int)strlen("_segm.png");
-        if (!ho_has_ending(names[i], "_segm.png")) {
-            continue;
-        }
-        status = ho_path_join(label, segm, names[i]);
-        for (int ending = 0; ending < 2 && status == HO_OK; ending++) {
-            const char *const endings[2] = {"jpg", "png"};
-            snprintf(name, HO_PATH, "%.*s.%s", stem, names[i], endings[ending]);
-            if (snprintf(image, HO_PATH, "%s/images/%s", listing->folder, name) < HO_PATH && ho_is_file(image)) {
-                status = ho_listing_add(listing, &(ho_sample){.name = name, .image = image, .label = label});
-                break;
-            }
-            if (ending == 1) {
-                status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "%s: its photo images/%.*s.jpg is missing", label,
-                                 stem, names[i]);
-            }
-        }
-    }
+    const ho_status status = list_parsings(listing, segm, n, names);
     free(names);
     HO_TRY(status);
     if (has(listing, "keypoints")) {

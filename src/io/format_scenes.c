@@ -27,7 +27,7 @@ ho_status ho_list_camvid(ho_listing *listing) {
     for (int i = 0; i < 3; i++) {
         if (has(listing, SETS[down][i].labels)) {
             HO_TRY(ho_list_pairs(listing, &(ho_pairing){SETS[down][i].images, SETS[down][i].labels, ".png", ".png",
-                                                        SETS[down][i].part}));
+                                                        SETS[down][i].part, false}));
         }
     }
     return listing->n > 0 ? HO_OK : ho_wrong_folder(listing, "camvid", "train/ and trainannot/, val/ and valannot/");
@@ -105,7 +105,7 @@ static ho_status list_cities(ho_listing *listing, const char *split, ho_part par
         char image_city[HO_PATH], label_city[HO_PATH];
         status = ho_path_join(image_city, images, cities[i]);
         status = status == HO_OK ? ho_path_join(label_city, labels, cities[i]) : status;
-        const ho_pairing pairing = {image_city, label_city, "_leftImg8bit.png", "_gtFine_labelIds.png", part};
+        const ho_pairing pairing = {image_city, label_city, "_leftImg8bit.png", "_gtFine_labelIds.png", part, false};
         status = status == HO_OK ? ho_list_pairs(listing, &pairing) : status;
     }
     free(cities);

@@ -103,15 +103,27 @@ static ho_part part_of(const char *word) {
     return HO_PART_AS_PUBLISHED;
 }
 
-static void take_lines(splitter *s, char *text) {
-    char *lines = NULL;
-    for (char *line = strtok_r(text, "\r\n", &lines); line != NULL; line = strtok_r(NULL, "\r\n", &lines)) {
+static ho_status take_lines(splitter *s, char *text) {
+    int number = 0;
+    for (char *line = text, *next = NULL; line != NULL; line = next) {
         char *words = NULL;
-        const char *name = strtok_r(line, " \t", &words), *part = strtok_r(NULL, " \t", &words);
-        if (name != NULL && name[0] != '#') {
-            take_name(s, name, part != NULL ? part_of(part) : HO_PART_AS_PUBLISHED);
+        next = strchr(line, '\n');
+        if (next != NULL) {
+            *next++ = '\0';
         }
+        number++;
+        const char *name = strtok_r(line, " \t\r", &words), *word = strtok_r(NULL, " \t\r", &words);
+        if (name == NULL || name[0] == '#') {
+            continue;
+        }
+        const ho_part part = word != NULL ? part_of(word) : HO_PART_AS_PUBLISHED;
+        if (word != NULL && part == HO_PART_AS_PUBLISHED) {
+            HO_FAIL(HO_EFORMAT, "%s:%d: '%.40s' behind the name; train, test, unlabelled or nothing is expected",
+                    s->path, number, word);
+        }
+        take_name(s, name, part);
     }
+    return HO_OK;
 }
 
 static ho_status take_json(splitter *s, const char *text) {
@@ -164,7 +176,7 @@ ho_status ho_split_apply(const char *path, int n, ho_listing *listings, int *n_m
     if (status == HO_OK && text[strspn(text, " \t\r\n")] == '{') {
         status = take_json(&s, text);
     } else if (status == HO_OK) {
-        take_lines(&s, text);
+        status = take_lines(&s, text);
     }
     if (status == HO_OK && s.n_used == 0) {
         status = ho_fail(HO_EFORMAT, __FILE__, __LINE__,

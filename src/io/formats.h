@@ -78,6 +78,7 @@ typedef struct {
     const char *image_suffix;    /* what follows the stem both share, ending included; NULL: any photo's ending */
     const char *label_suffix;    /* ".png" */
     ho_part part;
+    bool some; /* photos without label are left out */
 } ho_pairing;
 /* Lists them. HO_EFORMAT where some photos have no label or some labels no photo: how many, and the first of them. */
 ho_status ho_list_pairs(ho_listing *listing, const ho_pairing *pairing);

@@ -190,12 +190,23 @@ static ho_status check_room(const ho_store *store) {
     return HO_OK;
 }
 
+/* Closed and opened again, HDF5 goes on as it would in another process: a file written in one go and one that was gone
+ * on with then have the same bytes. */
 ho_status ho_store_start_rows(ho_store *store) {
     HO_TRY(ho_store_usable(store, true));
     if (H5Fflush(store->file, H5F_SCOPE_GLOBAL) < 0) {
         return HO_H5_FAIL(store, NULL, "cannot write the file");
     }
-    return check_room(store);
+    HO_TRY(check_room(store));
+    if (H5Fclose(store->file) < 0) {
+        store->file = -1;
+        return HO_H5_FAIL(store, NULL, "cannot write the file");
+    }
+    const hid_t access = unlocked_access();
+    store->file = H5Fopen(store->temporary, H5F_ACC_RDWR, access);
+    const ho_status status = store->file < 0 ? HO_H5_FAIL(store, NULL, "cannot be opened again") : HO_OK;
+    ho_h5_release(access);
+    return status;
 }
 
 static ho_status put(const ho_store *store, int64_t offset, int64_t n, const void *host) {
