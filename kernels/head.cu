@@ -3,8 +3,9 @@
  *
  * Hypercolumn of pixel p: x(p) = concat_l (R_l F_l)(p), R_l the bilinear resampling to (H, W). Member m computes
  *   relu(W1 x + b1) -> batch norm -> relu(W2 . + b2) -> batch norm -> W3 . + b3 -> softmax p_m.
- * Whole images: sum_l (R_l F_l) W1_l = sum_l R_l (F_l W1_l) = sum_l R_l G_l; the products G_l (h_l, w_l, M h1) come
- * from one matrix product a block for all members, so that only hidden units are resampled, a tile of pixels at a time.
+ * Whole images: sum_l (R_l F_l) W1_l = sum_l R_l (F_l W1_l) = sum_l R_l G_l. Blocks smaller than the labels are
+ * multiplied first: the products G_l (h_l, w_l, M h1) come from one matrix product a block for all members, and hidden
+ * units are resampled, a tile of pixels at a time. The others are resampled first and multiplied at the labels' size.
  * Vote: label = mode over m of argmax_k p_m (ties: the smallest class). Uncertainty: JS = H(mean_m p_m) - mean_m
  * H(p_m), H(p) = -sum_k p_k ln p_k = ln S - (sum_k e_k (l_k - max)) / S with e_k = exp(l_k - max), S = sum_k e_k.
  * Layout: units of all members side by side, so that the inner loops run over M h1 contiguous numbers. */
@@ -97,12 +98,24 @@ ho_status ho_k_head_gather(const ho_k_head_blocks *blocks, const int64_t *pixel,
 
 /* ---- inference ------------------------------------------------------------------------------------------- */
 
-int64_t ho_k_head_tile_bytes(void) {
+static int64_t at_most(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+ho_k_head_cut ho_k_head_cut_for(int64_t H, int64_t W, int64_t members, int64_t h1) {
+    ho_k_head_cut cut;
 #ifdef __CUDACC__
-    return (int64_t)64 << 20;
+    const int64_t row = W * members * h1 * (int64_t)sizeof(ho_real), rows = ((int64_t)256 << 20) / row;
+    cut.height = at_most(H, rows < 1 ? 1 : rows);
+    cut.width = W;
+    cut.members = members;
 #else
-    return (int64_t)2 << 20;
+    (void)h1;
+    cut.height = at_most(H, 8);
+    cut.width = at_most(W, 64);
+    cut.members = at_most(members, 1);
 #endif
+    return cut;
 }
 
 HO_KERNEL fold_kernel(ho_k_head_fold_args f) {
@@ -127,51 +140,156 @@ ho_status ho_k_head_fold(const ho_k_head_fold_args *args, ho_stream stream) {
     return HO_LAUNCH_STATUS("head_fold");
 }
 
-/* out += the level's hidden units at one label pixel; a plain addition where the level has the labels' size. */
-HO_DEVICE void add_level(const ho_k_head_levels *levels, const ho_k_head_level *level, int64_t y, int64_t x,
-                         ho_real *HO_RESTRICT out) {
-    const int64_t units = levels->units;
-    const ho_head_tap h = ho_head_tap_at(y, level->height, levels->H), w = ho_head_tap_at(x, level->width, levels->W);
-    const int64_t top = (h.low - level->row0) * level->width, bottom = (h.high - level->row0) * level->width;
-    const ho_real *HO_RESTRICT a = level->map + (top + w.low) * units;
+/* Columns of a group lie in one cache line. */
+enum { TRANSPOSED_COLUMNS = 16 };
+
+HO_KERNEL transpose_kernel(const ho_real *HO_RESTRICT from, int64_t count, int64_t rows, int64_t cols,
+                           ho_real *HO_RESTRICT to) {
+    const int64_t groups = (cols + TRANSPOSED_COLUMNS - 1) / TRANSPOSED_COLUMNS;
+    HO_GRID_BLOCKS (g, count * groups) {
+        const int64_t matrix = g / groups * rows * cols, first = g % groups * TRANSPOSED_COLUMNS;
+        HO_BLOCK_LOOP (i, rows * TRANSPOSED_COLUMNS) {
+            const int64_t r = i / TRANSPOSED_COLUMNS, c = first + i % TRANSPOSED_COLUMNS;
+            if (c < cols) {
+                to[matrix + c * rows + r] = from[matrix + r * cols + c];
+            }
+        }
+    }
+}
+
+ho_status ho_k_head_transpose(const ho_real *from, int64_t count, int64_t rows, int64_t cols, ho_real *to,
+                              ho_stream stream) {
+    const int64_t groups = (cols + TRANSPOSED_COLUMNS - 1) / TRANSPOSED_COLUMNS;
+    HO_LAUNCH(transpose_kernel, ho_grid_blocks(count * groups, rows * TRANSPOSED_COLUMNS), 256, 0, stream, from, count,
+              rows, cols, to);
+    return HO_LAUNCH_STATUS("head_transpose");
+}
+
+/* One map at one label pixel. */
+HO_DEVICE void resample_map(const ho_k_head_map *map, ho_head_tap h, ho_head_tap w, ho_real *HO_RESTRICT to) {
+    const int64_t C = map->channels;
+    const ho_real *HO_RESTRICT a = map->map + (h.low * map->width + w.low) * C;
+    const ho_real *HO_RESTRICT b = map->map + (h.low * map->width + w.high) * C;
+    const ho_real *HO_RESTRICT c = map->map + (h.high * map->width + w.low) * C;
+    const ho_real *HO_RESTRICT d = map->map + (h.high * map->width + w.high) * C;
+    const ho_real wa = (1 - h.weight) * (1 - w.weight), wb = (1 - h.weight) * w.weight;
+    const ho_real wc = h.weight * (1 - w.weight), wd = h.weight * w.weight;
     if (h.weight == 0 && w.weight == 0) {
-        HO_BLOCK_LOOP (u, units) {
-            out[u] += a[u];
+        HO_BLOCK_LOOP (i, C) {
+            to[i] = a[i];
         }
         return;
     }
-    const ho_real *HO_RESTRICT b = level->map + (top + w.high) * units;
-    const ho_real *HO_RESTRICT c = level->map + (bottom + w.low) * units;
-    const ho_real *HO_RESTRICT d = level->map + (bottom + w.high) * units;
-    const ho_real wa = (1 - h.weight) * (1 - w.weight), wb = (1 - h.weight) * w.weight;
-    const ho_real wc = h.weight * (1 - w.weight), wd = h.weight * w.weight;
-    HO_BLOCK_LOOP (u, units) {
-        out[u] += (wa * a[u] + wb * b[u]) + (wc * c[u] + wd * d[u]);
+    HO_BLOCK_LOOP (i, C) {
+        to[i] = (wa * a[i] + wb * b[i]) + (wc * c[i] + wd * d[i]);
     }
 }
 
-/* A unit is written by the same thread throughout (same loop bounds), so that no barrier is needed. */
-HO_KERNEL hidden_kernel(ho_k_head_levels levels, const ho_real *HO_RESTRICT bias, int64_t first, int64_t count,
-                        ho_real *HO_RESTRICT hidden) {
-    HO_GRID_BLOCKS (t, count) {
-        const int64_t y = (first + t) / levels.W, x = first + t - y * levels.W;
-        ho_real *HO_RESTRICT out = hidden + t * levels.units;
-        HO_BLOCK_LOOP (u, levels.units) {
-            out[u] = bias[u];
-        }
-        for (int l = 0; l < levels.n; ++l) {
-            add_level(&levels, &levels.level[l], y, x, out);
-        }
-        HO_BLOCK_LOOP (u, levels.units) {
-            out[u] = out[u] > 0 ? out[u] : 0;
+HO_KERNEL resample_tile_kernel(ho_k_head_maps maps, ho_k_head_tile tile, int64_t C, ho_real *rows) {
+    HO_GRID_BLOCKS (t, tile.height * tile.width) {
+        const int64_t line = t / tile.width, y = tile.y + line, x = tile.x + t - line * tile.width;
+        ho_real *to = rows + t * C;
+        for (int l = 0; l < maps.n; ++l) {
+            const ho_k_head_map *map = &maps.map[l];
+            resample_map(map, ho_head_tap_at(y, map->height, maps.H), ho_head_tap_at(x, map->width, maps.W), to);
+            to += map->channels;
         }
     }
 }
 
-ho_status ho_k_head_hidden(const ho_k_head_levels *levels, const ho_real *bias, int64_t first, int64_t count,
+ho_status ho_k_head_resample(const ho_k_head_maps *maps, const ho_k_head_tile *tile, ho_real *rows, ho_stream stream) {
+    const int64_t count = tile->height * tile->width;
+    int64_t C = 0;
+    for (int l = 0; l < maps->n; ++l) {
+        C += maps->map[l].channels;
+    }
+    HO_LAUNCH(resample_tile_kernel, ho_grid_blocks(count, 4 * C), 128, 0, stream, *maps, *tile, C, rows);
+    return HO_LAUNCH_STATUS("head_resample");
+}
+
+/* Units that are computed together: one a thread on cuda, a vector on cpu. */
+#ifdef __CUDACC__
+typedef ho_real head_lanes;
+enum { LANES = 1 };
+#else
+typedef ho_real head_lanes __attribute__((vector_size(64), aligned(sizeof(ho_real)), may_alias));
+enum { LANES = 64 / sizeof(ho_real) };
+#endif
+
+/* The first n of LANES numbers at `from`. */
+HO_DEVICE head_lanes take_lanes(const ho_real *from, int64_t n) {
+#ifdef __CUDACC__
+    (void)n;
+    return *from;
+#else
+    if (n >= LANES) {
+        return *(const head_lanes *)from;
+    }
+    head_lanes v = {0};
+    for (int64_t i = 0; i < n; ++i) {
+        v[i] = from[i];
+    }
+    return v;
+#endif
+}
+
+HO_DEVICE void put_relu(ho_real *to, head_lanes v, int64_t n) {
+#ifdef __CUDACC__
+    (void)n;
+    *to = v > 0 ? v : 0;
+#else
+    for (int64_t i = 0; i < (n < LANES ? n : LANES); ++i) {
+        to[i] = v[i] > 0 ? v[i] : 0;
+    }
+#endif
+}
+
+/* sum[i] += pixel i's share of one level: rows are mixed once a column, columns once a pixel. */
+HO_DEVICE void add_level(const ho_k_head_level *level, int64_t all, int64_t y, int64_t group, int64_t first, int64_t n,
+                         head_lanes *sum) {
+    const ho_head_tap tap = level->rows[y];
+    const ho_k_head_columns *columns = &level->columns[group];
+    const ho_real *top = level->map + ((tap.low - level->row0) * level->width + columns->first) * all + first;
+    const ho_real *bottom = level->map + ((tap.high - level->row0) * level->width + columns->first) * all + first;
+    for (int j = 0; j < columns->count; ++j) {
+        const head_lanes mixed =
+            (1 - tap.weight) * take_lanes(top + j * all, n) + tap.weight * take_lanes(bottom + j * all, n);
+        for (int i = 0; i < HO_HEAD_GROUP; ++i) {
+            sum[i] += columns->weight[j][i] * mixed;
+        }
+    }
+}
+
+HO_KERNEL hidden_kernel(ho_k_head_levels levels, ho_k_head_part part, const ho_real *bias, ho_real *hidden) {
+    const int64_t groups = (part.tile.width + HO_HEAD_GROUP - 1) / HO_HEAD_GROUP;
+    HO_GRID_BLOCKS (g, part.tile.height * groups) {
+        const int64_t line = g / groups, x = (g - line * groups) * HO_HEAD_GROUP, left = part.tile.width - x;
+        ho_real *out = hidden + (line * part.tile.width + x) * part.units;
+        HO_BLOCK_LOOP (lanes, (part.units + LANES - 1) / LANES) {
+            const int64_t u = lanes * LANES, n = part.units - u;
+            head_lanes sum[HO_HEAD_GROUP];
+            for (int i = 0; i < HO_HEAD_GROUP; ++i) {
+                sum[i] = take_lanes(bias + part.first + u, n);
+                if (part.add && i < left) {
+                    sum[i] += take_lanes(out + i * part.units + u, n);
+                }
+            }
+            for (int l = 0; l < levels.n; ++l) {
+                add_level(&levels.level[l], levels.units, part.tile.y + line, (part.tile.x + x) / HO_HEAD_GROUP,
+                          part.first + u, n, sum);
+            }
+            for (int i = 0; i < HO_HEAD_GROUP && i < left; ++i) {
+                put_relu(out + i * part.units + u, sum[i], n);
+            }
+        }
+    }
+}
+
+ho_status ho_k_head_hidden(const ho_k_head_levels *levels, const ho_k_head_part *part, const ho_real *bias,
                            ho_real *hidden, ho_stream stream) {
-    HO_LAUNCH(hidden_kernel, ho_grid_blocks(count, levels->units * levels->n), 256, 0, stream, *levels, bias, first,
-              count, hidden);
+    const int64_t groups = part->tile.height * ((part->tile.width + HO_HEAD_GROUP - 1) / HO_HEAD_GROUP);
+    HO_LAUNCH(hidden_kernel, ho_grid_blocks(groups, HO_HEAD_GROUP * part->units * (levels->n + 1)), 256, 0, stream,
+              *levels, *part, bias, hidden);
     return HO_LAUNCH_STATUS("head_hidden");
 }
 

@@ -33,6 +33,8 @@ static const bench_item ITEMS[] = {
     {"lpips_512_n1_fwdbwd", bench_make_lpips, 512, 1, 1, false},
     {"head_infer_64", bench_make_head_inference, 64, 700, 0, false},
     {"head_infer_256", bench_make_head_inference, 256, 6080, 0, false},
+    {"label_infer_512", bench_make_head_inference, 512, 6080, 0, true},
+    {"label_infer_cars", bench_make_head_inference, 512, 6016, 384, true},
     {"head_train_64", bench_make_head_training, 64, 6080, 0, false},
     {"head_train_4096", bench_make_head_training, 4096, 6080, 0, false},
     {"deeplab_64_n4_infer", bench_make_deeplab, 64, 4, 0, false},
@@ -107,6 +109,9 @@ static void print_line(const settings *set, const char *item, const bench_work *
            1e-9 * work->flop / median);
     if (work->images > 0.0) {
         printf("\"images_per_s\": %.4g, ", work->images / median);
+    }
+    if (work->given_bytes > 0) {
+        printf("\"added_mb\": %.0f, ", 1e-6 * (double)(ho_device_peak_bytes(work->device) - work->given_bytes));
     }
 #ifdef HO_TARGET_CUDA
     printf("\"device_mb\": %.0f, \"graph\": %s, \"precision\": \"%s\", ",

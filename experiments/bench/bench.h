@@ -21,6 +21,7 @@ struct bench_work {
     void *graph;
     double seconds;      /* stays negative where the time that run() takes counts; an item that extrapolates sets it */
     double flop, images; /* of one run; images 0: not a matter of images */
+    size_t given_bytes;  /* device memory before the first run, where what run() adds is of interest; else 0 */
     char shape[160];
 };
 
@@ -37,7 +38,7 @@ typedef struct {
 ho_status bench_make_synthesis(bench_work *work, int64_t size, int64_t channel_max, int64_t N);
 ho_status bench_make_inversion(bench_work *work, int64_t size, int64_t loss_size, int64_t channel_max);
 ho_status bench_make_lpips(bench_work *work, int64_t size, int64_t N, int64_t backward);
-ho_status bench_make_head_inference(bench_work *work, int64_t size, int64_t channels, int64_t unused_c);
+ho_status bench_make_head_inference(bench_work *work, int64_t width, int64_t channels, int64_t height);
 ho_status bench_make_head_training(bench_work *work, int64_t batch, int64_t channels, int64_t unused_c);
 ho_status bench_make_deeplab(bench_work *work, int64_t size, int64_t N, int64_t training);
 ho_status bench_make_gan(bench_work *work, int64_t size, int64_t channel_max, int64_t N);

@@ -168,34 +168,37 @@ def segmentation(size, N, what):
 MEMBERS, H1, H2, CLASSES = 10, 256, 32, 19
 
 
-def head(C):
+def head(C, H1=H1, H2=H2, K=CLASSES):
     layers = [torch.nn.Linear(C, H1), torch.nn.ReLU(), torch.nn.BatchNorm1d(H1), torch.nn.Linear(H1, H2), torch.nn.ReLU(),
-              torch.nn.BatchNorm1d(H2), torch.nn.Linear(H2, CLASSES)]
+              torch.nn.BatchNorm1d(H2), torch.nn.Linear(H2, K)]
     return torch.nn.Sequential(*layers)
 
 
 def resized(x, size):
-    return x if x.shape[-1] == size else F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
+    return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
-def head_inference(size, C):
+def head_inference(size, C, H1=H1, H2=H2, K=CLASSES):
+    """Labels of size = (height, width)."""
     if C == 700:
         maps = [torch.randn(1, 70, h, h) for h in (4, 4, 8, 8, 16, 16, 32, 32, 64, 64)]
     else:
         maps = [torch.randn(1, channels(4 << i, 512), 4 << i, 4 << i) for i in range(9) for _ in range(2)]
         maps[2:] = [torch.randn(1, channels(h // 2, 512) if k == 0 else channels(h, 512), h, h)
                     for h in (8, 16, 32, 64, 128, 256, 512, 1024) for k in (1, 1)]
-    heads = [head(C).eval() for _ in range(MEMBERS)]
+        maps = maps[:-2] if C == 6016 else maps
+    heads = [head(C, H1, H2, K).eval() for _ in range(MEMBERS)]
     first = torch.cat([h[0].weight for h in heads]).detach()
     first_bias = torch.cat([h[0].bias for h in heads]).detach()
+    pixels = size[0] * size[1]
 
     def finish(logits):
         """(members, pixels, classes) -> label by vote, JS divergence, score."""
         p = logits.softmax(-1)
-        votes = F.one_hot(logits.argmax(-1), CLASSES).sum(0).argmax(-1)
+        votes = F.one_hot(logits.argmax(-1), K).sum(0).argmax(-1)
         mean = p.mean(0)
         js = (p * (p + 1e-12).log()).sum(-1).mean(0) - (mean * (mean + 1e-12).log()).sum(-1)
-        return votes, js, js.topk(size * size // 10).values.mean()
+        return votes, js, js.topk(pixels // 10).values.mean()
 
     @torch.no_grad()
     def naive():
@@ -204,20 +207,19 @@ def head_inference(size, C):
 
     @torch.no_grad()
     def commuted():
-        total, at, groups = first_bias[:, None, None].expand(-1, size, size).clone()[None], 0, {}
+        total, at, groups = first_bias[:, None, None].expand(-1, *size).clone()[None], 0, {}
         for m in maps:
-            y = m if m.shape[-1] <= size else resized(m, size)
+            y = m if m.shape[-1] * m.shape[-2] <= pixels else resized(m, size)
             rows = first[:, at:at + m.shape[1]] @ y[0].flatten(1)
             at += m.shape[1]
-            h = y.shape[-1]
+            h = tuple(y.shape[-2:])
             groups[h] = groups[h].add_(rows) if h in groups else rows
         for h, rows in groups.items():
-            total += resized(rows.reshape(1, -1, h, h), size)
+            total += resized(rows.reshape(1, -1, *h), size)
         hidden = total[0].flatten(1).reshape(MEMBERS, H1, -1)
         return finish(torch.stack([net[1:](x.t().contiguous()) for net, x in zip(heads, hidden)]))
 
-    # with 6080 channels at 256 the hypercolumn way has 8.6 times the FLOPs
-    return {"naive": naive, "commuted": commuted} if size == 64 else {"commuted": commuted}
+    return {"naive": naive, "commuted": commuted}
 
 
 def head_training(batch, C):
@@ -277,7 +279,13 @@ def find(item):
         return inversion(n[0], min(n[0], 512))
     n = numbers(r"head_infer_(\d+)")
     if n:
-        return head_inference(n[0], 700 if n[0] == 64 else 6080)
+        ways = head_inference((n[0], n[0]), 700 if n[0] == 64 else 6080)
+        # with 6080 channels at 256 the hypercolumn way has 8.6 times the FLOPs
+        return ways if n[0] == 64 else {"commuted": ways["commuted"]}
+    if item == "label_infer_512":
+        return head_inference((512, 512), 6080)
+    if item == "label_infer_cars":
+        return head_inference((384, 512), 6016, 512, 256, 10)
     n = numbers(r"head_train_(\d+)")
     if n:
         return head_training(n[0], 6080)
@@ -328,6 +336,8 @@ def main():
     torch.set_num_threads(int(threads))
     torch.manual_seed(0)
     ways = find(item)
+    if sys.argv[3:4] == ["--way"]:
+        ways = {sys.argv[4]: ways[sys.argv[4]]}
     if sys.argv[3:] == ["--try"]:
         print(json.dumps(try_all(ways)))
         return

@@ -73,6 +73,14 @@ ho_status ho_gemm_batched(ho_device *device, bool trans_a, bool trans_b, int64_t
                           const ho_real *a, int64_t lda, int64_t stride_a, const ho_real *b, int64_t ldb,
                           int64_t stride_b, ho_real beta, ho_real *c, int64_t ldc, int64_t stride_c, int64_t count);
 
+/* How many strands of work the target can compute at the same time: threads on cpu, 1 on cuda. */
+int ho_device_lanes(const ho_device *device);
+/* work(state, i, lane) for i = 0 .. count - 1, in any order, on all lanes at once. Within, kernels and matrix products may
+ * be called, with scratch of the lane's own; each runs on its lane alone. No result may depend on the lane. After a
+ * failure what has not begun is left out, and the first text is kept. */
+ho_status ho_device_each(ho_device *device, int64_t count, ho_status (*work)(void *state, int64_t i, int lane),
+                         void *state);
+
 /* A 2-D correlation: y[n,p,q,o] = sum_{i,j,c} x[n, p*stride + i*dilation - pad, q*stride + j*dilation - pad, c]
  * w[o,i,j,c], zero outside the image. Output size: P = (H + 2 pad - dilation (kernel - 1) - 1) / stride + 1, and Q
  * likewise. */

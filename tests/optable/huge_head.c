@@ -37,19 +37,54 @@ static ho_status bias_relu(ot_huge *h) {
 }
 
 /* The last line of the labels, from a level of their size of which that line is there. */
-static const int64_t LABELS = 65537, FIRST = INT64_C(65537) * 65536;
+static const int64_t LABELS = 65537;
+
+static double hidden_truth(const void *about, int64_t i) {
+    (void)about;
+    return fmax(0.0, at(A, i) + at(B, i % UNITS));
+}
 
 static ho_status hidden(ot_huge *h) {
-    const int64_t count = LABELS;
-    const ot_places places = ot_units(count * UNITS, UNITS, 0);
-    ho_k_head_levels levels = {.n = 1, .H = LABELS, .W = LABELS, .units = UNITS};
+    const int64_t groups = (LABELS + HO_HEAD_GROUP - 1) / HO_HEAD_GROUP;
+    const ot_places places = ot_units(LABELS * UNITS, HO_HEAD_GROUP * UNITS, 0);
+    const ho_head_tap last = {LABELS - 1, LABELS - 1, 0};
+    const ho_k_head_part part = {{LABELS - 1, 0, 1, LABELS}, 0, UNITS, false};
+    ho_k_head_levels levels = {.n = 1, .units = UNITS};
+    ho_k_head_columns *columns, first;
+    ho_head_tap *rows;
     ho_real *map, *b, *y;
     HO_TRY(ot_huge_input(h, A, places, &map));
     HO_TRY(ot_huge_input(h, B, whole(UNITS), &b));
-    HO_TRY(ot_huge_new(h, count * UNITS, &y));
-    levels.level[0] = (ho_k_head_level){map, LABELS, LABELS, LABELS - 1};
-    HO_TRY(ho_k_head_hidden(&levels, b, FIRST, count, y, h->stream));
-    return ot_huge_check(h, "hidden", y, places, relu_truth);
+    HO_TRY(ot_huge_new(h, LABELS * UNITS, &y));
+    HO_TRY(ot_huge_bytes(h, LABELS, sizeof *rows, &rows));
+    HO_TRY(ot_huge_bytes(h, groups, sizeof *columns, &columns));
+    HO_TRY(ho_device_upload(h->device, rows + last.low, &last, sizeof last));
+    for (int64_t g = 0; g < groups; ++g) {
+        first = ho_head_columns_at(g, LABELS, LABELS);
+        HO_TRY(ho_device_upload(h->device, columns + g, &first, sizeof first));
+    }
+    levels.level[0] = (ho_k_head_level){map, LABELS, LABELS - 1, rows, columns};
+    HO_TRY(ho_k_head_hidden(&levels, &part, b, y, h->stream));
+    return ot_huge_check(h, "hidden", y, places, hidden_truth);
+}
+
+/* The last line of a map that has the labels' size. */
+static double last_line_truth(const void *about, int64_t i) {
+    (void)about;
+    return at(A, (LABELS - 1) * LABELS + i);
+}
+
+static ho_status resampled(ot_huge *h) {
+    const ho_k_head_tile tile = {LABELS - 1, 0, 1, LABELS};
+    const ot_places places = ot_units(LABELS, 1, 0);
+    ho_k_head_maps maps = {.n = 1, .H = LABELS, .W = LABELS};
+    ho_real *map, *y;
+    HO_TRY(ot_huge_new(h, LABELS * LABELS, &map));
+    HO_TRY(ot_huge_define_from(h, A, (LABELS - 1) * LABELS, map + (LABELS - 1) * LABELS, places));
+    HO_TRY(ot_huge_new(h, LABELS, &y));
+    maps.map[0] = (ho_k_head_map){map, LABELS, LABELS, 1};
+    HO_TRY(ho_k_head_resample(&maps, &tile, y, h->stream));
+    return ot_huge_check(h, "rows", y, places, last_line_truth);
 }
 
 /* ---- votes and losses: a thread a pixel
@@ -169,6 +204,7 @@ static ho_status colors(ot_huge *h) {
 const ot_huge_case ot_huge_head[] = {
     {"head_bias_relu", "bias_relu_kernel", bias_relu, 0},
     {"head_hidden", "hidden_kernel", hidden, 0},
+    {"head_resample", "resample_tile_kernel", resampled, 0},
     {"head_vote", "vote_kernel", vote, 0},
     {"cross_entropy_backward", "cross_entropy_backward_kernel", entropy, 0},
     {"augment_colors", "down_x_color_kernel", colors, 0},

@@ -342,13 +342,42 @@ static void test_memory(void **state) {
     assert_non_null(strstr(ho_error(), "cannot allocate"));
 }
 
+enum { PIECES = 37 };
+typedef struct {
+    int done[PIECES], fails, lanes;
+} each_state;
+
+static ho_status one_piece(void *state, int64_t i, int lane) {
+    each_state *s = state;
+    if (lane < 0 || lane >= s->lanes) {
+        HO_FAIL(HO_ESHAPE, "lane %d of %d", lane, s->lanes);
+    }
+    s->done[i] += 1;
+    if ((int)i == s->fails) {
+        HO_FAIL(HO_ENUMERIC, "piece %d is bad", (int)i);
+    }
+    return HO_OK;
+}
+
+static void test_each_piece_is_done_once_and_the_failure_is_told(void **state) {
+    (void)state;
+    each_state s = {.fails = -1, .lanes = ho_device_lanes(device)};
+    assert_true(s.lanes >= 1);
+    assert_int_equal(ho_device_each(device, PIECES, one_piece, &s), HO_OK);
+    for (int i = 0; i < PIECES; ++i) {
+        assert_int_equal(s.done[i], 1);
+    }
+    s.fails = PIECES / 2;
+    assert_int_equal(ho_device_each(device, PIECES, one_piece, &s), HO_ENUMERIC);
+    assert_string_equal(ho_error(), "piece 18 is bad");
+    assert_int_equal(ho_device_each(device, 0, one_piece, &s), HO_OK);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_gemm),
-        cmocka_unit_test(test_conv),
-        cmocka_unit_test(test_fused),
-        cmocka_unit_test(test_conv_repeats_bit_for_bit),
+        cmocka_unit_test(test_memory), cmocka_unit_test(test_each_piece_is_done_once_and_the_failure_is_told),
+        cmocka_unit_test(test_gemm),   cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_fused),  cmocka_unit_test(test_conv_repeats_bit_for_bit),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

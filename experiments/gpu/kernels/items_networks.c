@@ -152,13 +152,34 @@ static void head_fold(kernel_bench *b) {
                                       .I = HIDDEN};
     MEASURE(b, 8 * rows * HIDDEN, 3 * rows * HIDDEN, ho_k_head_fold(&args, b->stream));
 }
+static void head_transpose(kernel_bench *b) {
+    ho_real *from = bench_reals(b, b->n), *to = bench_reals(b, b->n);
+    MEASURE(b, 8 * b->n, 0, ho_k_head_transpose(from, 1, b->N * b->pixels, b->C, to, b->stream));
+}
+static void head_resample(kernel_bench *b) {
+    const ho_k_head_tile tile = {0, 0, b->side, b->side};
+    ho_k_head_maps maps = {.n = 2, .H = b->side, .W = b->side};
+    maps.map[0] = (ho_k_head_map){bench_reals(b, b->pixels * b->C), b->side, b->side, b->C};
+    maps.map[1] = (ho_k_head_map){bench_reals(b, 4 * b->pixels * b->C), 2 * b->side, 2 * b->side, b->C};
+    ho_real *rows = bench_reals(b, 2 * b->pixels * b->C);
+    MEASURE(b, 4 * 7 * b->pixels * b->C, 7 * b->pixels * b->C, ho_k_head_resample(&maps, &tile, rows, b->stream));
+}
+/* A level of half the labels' size, for labels of 1024 pixels at most. */
 static void head_hidden(kernel_bench *b) {
-    const int64_t units = b->C * 4, count = b->pixels;
-    ho_k_head_levels levels = {.n = 2, .H = b->side, .W = b->side, .units = units};
-    levels.level[0] = (ho_k_head_level){bench_reals(b, count * units), b->side, b->side, 0};
-    levels.level[1] = (ho_k_head_level){bench_reals(b, count * units / 4), b->side / 2, b->side / 2, 0};
+    enum { MOST = 1024 };
+    static ho_head_tap rows[MOST];
+    static ho_k_head_columns columns[MOST / HO_HEAD_GROUP];
+    const int64_t units = b->C * 4, side = b->side < MOST ? b->side : MOST, count = side * side, half = (side + 1) / 2;
+    const ho_k_head_part part = {{0, 0, side, side}, 0, units, true};
+    for (int64_t i = 0; i < side; ++i) {
+        rows[i] = ho_head_tap_at(i, half, side);
+        columns[i / HO_HEAD_GROUP] = ho_head_columns_at(i / HO_HEAD_GROUP, half, side);
+    }
+    ho_k_head_levels levels = {.n = 1, .units = units};
+    levels.level[0] = (ho_k_head_level){bench_reals(b, half * half * units), half, 0, bench_copy(b, rows, sizeof rows),
+                                        bench_copy(b, columns, sizeof columns)};
     ho_real *bias = bench_reals(b, units), *hidden = bench_reals(b, count * units);
-    MEASURE(b, 9 * count * units, 10 * count * units, ho_k_head_hidden(&levels, bias, 0, count, hidden, b->stream));
+    MEASURE(b, 9 * count * units, 8 * count * units, ho_k_head_hidden(&levels, &part, bias, hidden, b->stream));
 }
 static void head_bias_relu(kernel_bench *b) {
     ho_real *x = bench_reals(b, b->n), *bias = bench_reals(b, b->C);
@@ -189,6 +210,8 @@ const kernel_item BENCH_NETWORKS[] = {
     {"ho_k_head_pack", head_pack},
     {"ho_k_head_gather", head_gather},
     {"ho_k_head_fold", head_fold},
+    {"ho_k_head_transpose", head_transpose},
+    {"ho_k_head_resample", head_resample},
     {"ho_k_head_hidden", head_hidden},
     {"ho_k_head_bias_relu", head_bias_relu},
     {"ho_k_head_vote", head_vote},

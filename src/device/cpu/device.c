@@ -62,13 +62,18 @@ ho_stream ho_device_stream(const ho_device *device) {
     return NULL;
 }
 
-/* Each block is preceded by one aligned unit that holds its size. */
+/* Each block is preceded by one aligned unit that holds its size. Large ones ask for huge pages, where the system gives
+ * them on request: products of tall matrices and images touch a page a row. */
 ho_status ho_device_alloc(ho_device *device, size_t bytes, void **memory) {
     const size_t padded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT + ALIGNMENT;
-    char *block = padded > bytes ? aligned_alloc(ALIGNMENT, padded) : NULL;
+    const bool large = padded >= (size_t)4 * HUGE_PAGE;
+    char *block = padded > bytes ? aligned_alloc(large ? HUGE_PAGE : ALIGNMENT, padded) : NULL;
     if (block == NULL) {
         HO_FAIL(HO_EMEMORY, "cannot allocate %.1f MB (%.1f MB are in use)", (double)bytes / 1048576.0,
                 (double)device->bytes / 1048576.0);
+    }
+    if (large) {
+        (void)madvise(block, padded / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
     }
     memcpy(block, &bytes, sizeof bytes);
     device->bytes += bytes;
@@ -177,4 +182,36 @@ bool ho_fused_gives_scale_gradient(const ho_device *device) {
 ho_status ho_fused_backward_input(ho_device *device, const ho_fused_shape *s, const ho_fused_gradients *g) {
     (void)device, (void)s, (void)g;
     HO_FAIL(HO_EDEVICE, "cpu gives no gradient of the scale: ask ho_fused_gives_scale_gradient first");
+}
+
+int ho_device_lanes(const ho_device *device) {
+    (void)device;
+    return omp_get_max_threads();
+}
+
+ho_status ho_device_each(ho_device *device, int64_t count, ho_status (*work)(void *state, int64_t i, int lane),
+                         void *state) {
+    enum { TEXT = 1024 };
+    char text[TEXT] = "";
+    ho_status first = HO_OK;
+    (void)device;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t i = 0; i < count; ++i) {
+        ho_status seen;
+#pragma omp atomic read
+        seen = first;
+        const ho_status status = seen == HO_OK ? work(state, i, omp_get_thread_num()) : HO_OK;
+        if (status != HO_OK) {
+#pragma omp critical(ho_device_each_text)
+            if (first == HO_OK) {
+                snprintf(text, TEXT, "%s", ho_error());
+#pragma omp atomic write
+                first = status;
+            }
+        }
+    }
+    if (first != HO_OK) { /* the text stayed with the thread that failed */
+        HO_FAIL(first, "%s", text);
+    }
+    return HO_OK;
 }

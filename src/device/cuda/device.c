@@ -249,3 +249,17 @@ size_t ho_device_bytes(const ho_device *device) {
 size_t ho_device_peak_bytes(const ho_device *device) {
     return device->peak_bytes;
 }
+
+int ho_device_lanes(const ho_device *device) {
+    (void)device;
+    return 1;
+}
+
+ho_status ho_device_each(ho_device *device, int64_t count, ho_status (*work)(void *state, int64_t i, int lane),
+                         void *state) {
+    (void)device;
+    for (int64_t i = 0; i < count; ++i) {
+        HO_TRY(work(state, i, 0));
+    }
+    return HO_OK;
+}
