@@ -13,7 +13,7 @@ lint:
 	@clang-format --dry-run -Werror $(lint_c) $(lint_cu) $(lint_cuda) $(lint_h)
 	@cppcheck --quiet --enable=warning,portability,performance --inline-suppr --error-exitcode=1 --std=c11 \
 	    --suppress=missingIncludeSystem --suppress=unmatchedSuppression --suppress=varFuncNullUB -Iinclude -Ikernels $(filter-out src/device/cuda/%,$(wildcard src/*/*.c src/device/*/*.c))
-	@printf '%s\n' $(filter-out src/device/cuda/%,$(wildcard src/*/*.c src/device/cpu/*.c)) | xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_C)' sh 2>/dev/null
+	@printf '%s\n' $(filter-out src/device/cuda/%,$(wildcard src/*/*.c src/device/cpu/*.c)) | xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$$@" -- -include mk/lint.h $(TIDY_C)' sh 2>/dev/null
 	@printf '%s\n' $(lint_cu) | xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$$@" -- -x c $(TIDY_C)' sh 2>/dev/null
 	@printf '%s\n' $(lint_sim) | xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$$@" -- -Itests/gpusim/sim -Itests/gpusim/libs $(TIDY_C)' sh 2>/dev/null
 	@echo lint: clean

@@ -17,7 +17,8 @@ static void mark_cut(int wanted) {
     }
 }
 
-ho_status ho_fail(ho_status code, const char *source, int line, const char *format, ...) {
+/* In brackets: for the analyzer a macro has the name (mk/lint.h). */
+ho_status(ho_fail)(ho_status code, const char *source, int line, const char *format, ...) {
     /* Formatted aside first: an argument may be ho_error() itself. */
     char text[TEXT_SIZE] = "";
     va_list arguments;
