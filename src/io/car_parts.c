@@ -325,6 +325,9 @@ ho_status ho_car_parts_read(const char *folder, int size, ho_aspect aspect, cons
     reader r = {.folder = folder, .size = size, .aspect = aspect};
     struct stat info;
     memset(split, 0, sizeof *split);
+    if (merge == NULL) {
+        memset(own, 0, sizeof *own);
+    }
     if (stat(folder, &info) != 0) {
         HO_FAIL(HO_EIO, "folder %s: %s; {data} in a config stands for the folder that HANDSOFF_DATA names", folder,
                 strerror(errno));

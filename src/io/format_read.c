@@ -83,10 +83,18 @@ ho_status ho_png_read_grey(const char *path, int *width, int *height, int *bits,
     memset(&png, 0, sizeof png);
     png.version = PNG_IMAGE_VERSION;
     *pixels = NULL;
-    if (png_image_begin_read_from_file(&png, path) == 0) {
-        HO_FAIL(ho_is_file(path) ? HO_EFORMAT : HO_EIO, "%s: cannot be read as a PNG file: %s", path, png.message);
+    FILE *file = fopen(path, "rbe");
+    if (file == NULL) {
+        HO_FAIL(HO_EIO, "%s: cannot be opened: %s", path, strerror(errno));
     }
-    const ho_status status = decode_grey(path, &png, bits, pixels);
+    ho_status status = HO_OK;
+    if (png_image_begin_read_from_stdio(&png, file) == 0) {
+        status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "%s: cannot be read as a PNG file: %s", path, png.message);
+    } else { /* at least a bit a pixel, which deflate shrinks to a 1032nd */
+        status = ho_image_check_bytes(path, file, png.width, png.height, (uint64_t)png.width * png.height / 8 / 1032);
+    }
+    status = status == HO_OK ? decode_grey(path, &png, bits, pixels) : status;
+    fclose(file);
     *width = (int)png.width;
     *height = (int)png.height;
     png_image_free(&png);

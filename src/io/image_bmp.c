@@ -31,6 +31,8 @@ static ho_status read_header(const char *path, FILE *file, layout *l) {
     }
     const unsigned long rows = height < 0 ? 0UL - (unsigned long)height : (unsigned long)height;
     HO_TRY(ho_image_check_size(path, (unsigned long)ho_little(head + 18, 4), rows));
+    const uint64_t row = ((uint64_t)ho_little(head + 18, 4) * (uint64_t)(bits / 8) + 3) / 4 * 4;
+    HO_TRY(ho_image_check_bytes(path, file, (unsigned long)ho_little(head + 18, 4), rows, row * rows));
     *l = (layout){(long)ho_little(head + 10, 4), (int)ho_little(head + 18, 4), (int)rows, bits / 8, height < 0};
     return HO_OK;
 }

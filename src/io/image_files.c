@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "image_internal.h"
@@ -14,6 +15,16 @@ ho_status ho_image_check_size(const char *path, unsigned long width, unsigned lo
     if (width < 1 || height < 1 || width > HO_IMAGE_LARGEST || height > HO_IMAGE_LARGEST) {
         HO_FAIL(HO_EFORMAT, "%s is %lu x %lu pixels; 1 to %d on a side can be read", path, width, height,
                 (int)HO_IMAGE_LARGEST);
+    }
+    return HO_OK;
+}
+
+ho_status ho_image_check_bytes(const char *path, FILE *file, unsigned long width, unsigned long height,
+                               uint64_t least) {
+    struct stat info;
+    if (fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode) && (uint64_t)info.st_size < least) {
+        HO_FAIL(HO_EFORMAT, "%s is cut off or damaged: %lu x %lu pixels take %llu bytes at the least, it has %lld",
+                path, width, height, (unsigned long long)least, (long long)info.st_size);
     }
     return HO_OK;
 }
@@ -48,6 +59,8 @@ static bool point_to_rows(png_job *job, const ho_image *image) {
     }
     return job->rows != NULL;
 }
+
+enum { DEFLATE_MOST = 1032 }; /* bytes that one of a deflate stream becomes: 258 from 2 bits */
 
 /* ---- reading --------------------------------------------------------------------------------------------------------
  */
@@ -90,6 +103,8 @@ static ho_status decode_png(const char *path, FILE *file, bool labels, png_job *
     const png_uint_32 width = png_get_image_width(job->png, job->info);
     const png_uint_32 height = png_get_image_height(job->png, job->info);
     HO_TRY(ho_image_check_size(path, width, height));
+    HO_TRY(
+        ho_image_check_bytes(path, file, width, height, png_get_rowbytes(job->png, job->info) * height / DEFLATE_MOST));
     HO_TRY(choose_format(path, job, labels));
     png_set_interlace_handling(job->png);
     png_read_update_info(job->png, job->info);

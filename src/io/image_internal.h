@@ -10,6 +10,9 @@ enum { HO_IMAGE_LARGEST = 16384 }; /* pixels along a side */
 
 /* Fails unless a picture of width x height found in `path` can be held. */
 ho_status ho_image_check_size(const char *path, unsigned long width, unsigned long height);
+/* Fails where the open file has fewer bytes than a picture of width x height takes at the least: the memory for one is
+ * not taken on the word of a small file. */
+ho_status ho_image_check_bytes(const char *path, FILE *file, unsigned long width, unsigned long height, uint64_t least);
 /* Decodes an open JPEG file as RGB. */
 ho_status ho_image_read_jpeg(const char *path, FILE *file, ho_image *image);
 /* Reads an uncompressed BMP file of 24 or 32 bits a pixel as RGB. */

@@ -11,6 +11,8 @@
 
 #include <jerror.h>
 
+enum { SCANS_MOST = 200 };
+
 /* libjpeg reports errors by a function that must not return. Everything that has to survive the jump lives here. */
 typedef struct {
     struct jpeg_error_mgr errors; /* first: libjpeg hands back its address */
@@ -18,6 +20,7 @@ typedef struct {
     char text[JMSG_LENGTH_MAX];
     bool damaged;
     uint8_t *row; /* one row of CMYK */
+    struct jpeg_progress_mgr progress;
 } jpeg_job;
 
 static void on_jpeg_error(j_common_ptr jpeg) {
@@ -35,6 +38,16 @@ static void on_jpeg_message(j_common_ptr jpeg, int level) {
          code == JWRN_NOT_SEQUENTIAL)) {
         job->damaged = true;
         jpeg->err->format_message(jpeg, job->text);
+    }
+}
+
+/* A file of many empty scans would take hours: a tool writes some ten. */
+static void on_jpeg_progress(j_common_ptr jpeg) {
+    jpeg_job *job = (jpeg_job *)jpeg->err;
+    const int scan = ((j_decompress_ptr)jpeg)->input_scan_number;
+    if (scan > SCANS_MOST) {
+        snprintf(job->text, sizeof job->text, "it has more than %d scans", (int)SCANS_MOST);
+        longjmp(job->jump, 1); // NOLINT(bugprone-*)
     }
 }
 
@@ -62,6 +75,12 @@ static ho_status decode_jpeg(const char *path, FILE *file, jpeg_job *job, struct
     jpeg_stdio_src(jpeg, file);
     jpeg_read_header(jpeg, TRUE);
     HO_TRY(ho_image_check_size(path, jpeg->image_width, jpeg->image_height));
+    /* A block of 8 x 8 takes a bit or more, in one component at least; at most half of the blocks may be left out by
+     * components of different shapes. */
+    const uint64_t pixels = (uint64_t)jpeg->image_width * jpeg->image_height;
+    HO_TRY(ho_image_check_bytes(path, file, jpeg->image_width, jpeg->image_height,
+                                jpeg->arith_code ? 0 : pixels / 64 / 2 / 8));
+    jpeg->progress = &job->progress;
     const bool cmyk = jpeg->num_components == 4;
     jpeg->out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
     jpeg_start_decompress(jpeg);
@@ -95,6 +114,7 @@ ho_status ho_image_read_jpeg(const char *path, FILE *file, ho_image *image) {
     job.errors.error_exit = on_jpeg_error;
     job.errors.emit_message = on_jpeg_message;
     job.errors.output_message = on_jpeg_output;
+    job.progress.progress_monitor = on_jpeg_progress;
     const ho_status status = decode_jpeg(path, file, &job, &jpeg, image);
     jpeg_destroy_decompress(&jpeg);
     free(job.row);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "formats.h"
 #include "source.h"
@@ -50,11 +51,11 @@ static ho_status parse_shape(array *a, const char *at) {
 static ho_status parse_header(array *a, const char *header) {
     const char *descr = value_of(header, "'descr'"), *order = value_of(header, "'fortran_order'");
     const char *shape = value_of(header, "'shape'");
-    if (descr == NULL || *descr != '\'' || order == NULL || shape == NULL || *shape != '(') {
+    if (descr == NULL || *descr != '\'' || strnlen(descr, 5) < 5 || order == NULL || shape == NULL || *shape != '(') {
         HO_FAIL(HO_EFORMAT, "%s: not a sound NumPy array: its header lacks descr, fortran_order or shape", a->path);
     }
     a->kind = descr[2];
-    a->bytes = descr[1] != '\0' && descr[2] != '\0' ? descr[3] - '0' : 0;
+    a->bytes = descr[3] - '0';
     a->fortran = strncmp(order, "True", 4) == 0;
     if (descr[1] == '>' || strchr("biuf", a->kind) == NULL || descr[4] != '\'' ||
         (a->bytes != 1 && a->bytes != 2 && a->bytes != 4 && a->bytes != 8) || (a->kind == 'f' && a->bytes < 4)) {
@@ -83,6 +84,18 @@ static ho_status read_header(array *a) {
     }
     free(header);
     return status;
+}
+
+/* What the header promises must be there before memory is taken for it. */
+static ho_status check_length(const array *a) {
+    struct stat info;
+    const long at = ftell(a->file);
+    const int64_t bytes = a->n * a->bytes;
+    if (at < 0 || fstat(fileno(a->file), &info) != 0 || info.st_size - at < bytes) {
+        HO_FAIL(HO_EFORMAT, "%s: the file is cut off: %lld elements of %d bytes are promised", a->path, (long long)a->n,
+                a->bytes);
+    }
+    return HO_OK;
 }
 
 static double element(const array *a, const uint8_t *at) {
@@ -141,7 +154,8 @@ static ho_status open_array(const char *path, array *a) {
     if (a->file == NULL) {
         HO_FAIL(HO_EIO, "%s: cannot be opened: %s", path, strerror(errno));
     }
-    const ho_status status = read_header(a);
+    ho_status status = read_header(a);
+    status = status == HO_OK ? check_length(a) : status;
     if (status != HO_OK) {
         fclose(a->file);
     }

@@ -23,10 +23,10 @@ static int crossings(int n, const double *points, double y, double *x) {
     return count;
 }
 
-/* First pixel whose centre is at or right of x, cut to 0..width. */
+/* First pixel whose centre is at or right of x, cut to 0..width. Coordinates of 1e300 may have made x no number. */
 static int first_pixel(double x, int width) {
     const double column = ceil(x - 0.5);
-    return column <= 0.0 ? 0 : (column >= width ? width : (int)column);
+    return !(column > 0.0) ? 0 : (column >= width ? width : (int)column);
 }
 
 ho_status ho_polygon_fill(uint8_t *label, int width, int height, int n, const double *points, uint8_t value) {

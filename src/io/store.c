@@ -136,7 +136,7 @@ static hid_t access_properties(void) {
 }
 
 /* The checks whose failure HDF5 would report in its own words. */
-static ho_status check_readable(const char *path) {
+static ho_status check_readable(const char *path, int64_t *bytes) {
     const int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) {
         HO_FAIL(HO_EIO, "cannot open %s: %s", path, strerror(errno));
@@ -150,6 +150,7 @@ static ho_status check_readable(const char *path) {
     if (known == 0 && facts.st_size == 0) {
         HO_FAIL(HO_EFORMAT, "%s is empty, not an HDF5 file", path);
     }
+    *bytes = known == 0 ? (int64_t)facts.st_size : 0;
     if (H5Fis_hdf5(path) <= 0) {
         H5Eclear2(H5E_DEFAULT);
         HO_FAIL(HO_EFORMAT, "%s is not an HDF5 file", path);
@@ -160,12 +161,14 @@ static ho_status check_readable(const char *path) {
 ho_status ho_store_open(const char *path, ho_store **store) {
     *store = NULL;
     ho_h5_quiet();
-    HO_TRY(check_readable(path));
+    int64_t bytes = 0;
+    HO_TRY(check_readable(path, &bytes));
     ho_store *made = ho_store_new(path, NULL);
     if (made == NULL) {
         HO_FAIL(HO_EMEMORY, "%s: no memory to open the file", path);
     }
     const hid_t access = access_properties();
+    made->bytes = bytes;
     made->file = H5Fopen(path, H5F_ACC_RDONLY, access);
     ho_status status = HO_OK;
     if (made->file < 0) { /* before the next HDF5 call, which would forget the reason */

@@ -167,6 +167,34 @@ static ho_status describe(ho_store *store, const char *name, hid_t set, ho_store
     return HO_OK;
 }
 
+/* Each byte of a data set that deflate shrank takes a 1032nd at the least; others are in the file as they are. Chunks
+ * that were never written take none, but no data set of ours is without all of them. */
+ho_status ho_store_check_promise(const ho_store *store, const char *name, hid_t set) {
+    const hid_t type = H5Dget_type(set), space = H5Dget_space(set), creation = H5Dget_create_plist(set);
+    const H5D_layout_t layout = creation < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(creation);
+    const bool elsewhere = layout == H5D_VIRTUAL || (creation >= 0 && H5Pget_external_count(creation) > 0);
+    const hssize_t n = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
+    const size_t size = type < 0 ? 0 : H5Tget_size(type);
+    const int64_t most = store->bytes * (layout == H5D_CHUNKED ? 1032 : 1);
+    ho_h5_release(creation);
+    ho_h5_release(space);
+    ho_h5_release(type);
+    if (store->writing) {
+        return HO_OK;
+    }
+    if (elsewhere) {
+        HO_FAIL(HO_EFORMAT, "%s: data set '%s' keeps its values in other files; copy it into one file (h5repack)",
+                store->path, name);
+    }
+    if (n < 0 || size == 0 || n > most / (int64_t)size) {
+        HO_FAIL(HO_EFORMAT,
+                "%s: data set '%s' promises %lld elements of %zu bytes, more than a file of %lld bytes can hold "
+                "(incomplete or damaged?)",
+                store->path, name, (long long)n, size, (long long)store->bytes);
+    }
+    return HO_OK;
+}
+
 static ho_status open_set(ho_store *store, const char *name, hid_t *set, ho_store_info *info) {
     *set = -1;
     HO_TRY(ho_store_usable(store, false));
@@ -183,6 +211,7 @@ static ho_status open_set(ho_store *store, const char *name, hid_t *set, ho_stor
     }
     bool known = false;
     ho_status status = describe(store, name, opened, info, &known);
+    status = status == HO_OK && known ? ho_store_check_promise(store, name, opened) : status;
     if (status == HO_OK && !known) {
         status =
             ho_fail(HO_EFORMAT, __FILE__, __LINE__,

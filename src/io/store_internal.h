@@ -7,11 +7,12 @@
 #include "handsoff/store.h"
 
 struct ho_store {
-    hid_t file;   /* negative once committed */
-    bool writing; /* created, not opened */
-    bool broken;  /* a write failed: commit refuses */
-    bool kept;    /* close leaves the file under its temporary name: it can be gone on with */
-    int rows;     /* the same file for row writes; -1: none */
+    hid_t file;    /* negative once committed */
+    bool writing;  /* created, not opened */
+    bool broken;   /* a write failed: commit refuses */
+    bool kept;     /* close leaves the file under its temporary name: it can be gone on with */
+    int64_t bytes; /* of the file, when it was opened to be read */
+    int rows;      /* the same file for row writes; -1: none */
     ho_store_rows marks;
     char *path;      /* the name that the user knows */
     char *temporary; /* the name while writing; NULL when reading */
@@ -35,6 +36,9 @@ void ho_store_free(ho_store *store);
 
 /* Fails unless the store can be written to (writing) or read from. A store being written can be read, too. */
 ho_status ho_store_usable(const ho_store *store, bool writing);
+/* Fails unless the data set can hold what its shape promises: a file of some bytes is not believed to have terabytes,
+ * and values of other files (external storage, virtual data sets) are not read. */
+ho_status ho_store_check_promise(const ho_store *store, const char *name, hid_t set);
 /* True when `name` leads to an object; sets *type to its kind when type is not NULL. */
 bool ho_store_find(ho_store *store, const char *name, H5O_type_t *type);
 /* Creates a data set (groups as needed) that must be new. Chunked and compressed where that pays. */

@@ -50,6 +50,7 @@ static char **pack_strings(int n, char *const *strings) {
 }
 
 static ho_status read_strings(ho_store *store, const char *name, hid_t set, int *n, char ***strings) {
+    HO_TRY(ho_store_check_promise(store, name, set));
     const hid_t space = H5Dget_space(set), stored = H5Dget_type(set), type = text_type();
     const hssize_t count = H5Sget_simple_extent_npoints(space);
     char **raw = calloc((size_t)(count > 0 ? count : 0) + 1, sizeof *raw);
