@@ -69,6 +69,9 @@ ho_status ho_synthetic_samples(ho_synthetic_file *file, int64_t first, int64_t n
  * other than HO_OK ends the export, which returns it. */
 typedef ho_status (*ho_export_step)(void *user, int64_t done, int64_t total);
 ho_status ho_synthetic_export_png(const char *path, const char *folder, int64_t first, ho_export_step step, void *user);
+/* The same with another folder in the paths of the list: the name that `folder` will have. */
+ho_status ho_synthetic_export_png_as(const char *path, const char *folder, const char *listed, int64_t first,
+                                     ho_export_step step, void *user);
 /* Removes those files, unfinished ones too, and the folder unless somebody else has put files there. */
 void ho_synthetic_remove_png(const char *folder);
 

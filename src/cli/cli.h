@@ -3,6 +3,7 @@
 #define HANDSOFF_CLI_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "handsoff/run.h"
 #include "handsoff/status.h"
@@ -44,11 +45,25 @@ ho_status ho_option_real(const char *option, const char *text, double low, doubl
 /* "0-3,7" -> 0 1 2 3 7; *seeds is malloc'd. */
 ho_status ho_option_seeds(const char *option, const char *text, int64_t *n_seeds, uint32_t **seeds);
 
+/* A line on standard error that tells how many images are done: rewritten on a terminal, every ten seconds elsewhere.
+ */
+typedef struct {
+    const char *command;
+    double start, said;
+    bool terminal;
+    int64_t first; /* images that were there before: they do not count for the rate */
+} ho_progress_line;
+ho_progress_line ho_progress_line_begin(const char *command);
+/* `user` is an ho_progress_line. False once a signal asked the program to stop. */
+bool ho_progress_line_show(void *user, int64_t done, int64_t total);
+
 ho_status ho_cmd_run(const char *name, int argc, char **argv);
 ho_status ho_cmd_stage(const char *name, int argc, char **argv);
 /* As ho_cmd_stage, or with --format a folder into a file. */
 ho_status ho_cmd_import_data(const char *name, int argc, char **argv);
 void ho_print_formats(void);
+ho_status ho_cmd_export_data(const char *name, int argc, char **argv);
+void ho_print_export_formats(void);
 ho_status ho_cmd_synth(const char *name, int argc, char **argv);
 ho_status ho_cmd_lpips(const char *name, int argc, char **argv);
 ho_status ho_cmd_import_weights(const char *name, int argc, char **argv);

@@ -34,6 +34,9 @@ ho_status ho_cmd_help(const char *name, int argc, char **argv) {
     if (command.run == ho_cmd_import_data) {
         ho_print_formats();
     }
+    if (command.run == ho_cmd_export_data) {
+        ho_print_export_formats();
+    }
     return HO_OK;
 }
 

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli.h"
 #include "handsoff/formats.h"
@@ -17,27 +16,18 @@ void ho_print_formats(void) {
 }
 
 typedef struct {
-    double start, said;
-    bool terminal;
+    ho_progress_line line;
     const char *format;
 } progress;
 
-/* One rewritten line on a terminal, a line every ten seconds elsewhere. */
 static bool show_progress(void *user, int64_t first, int64_t done, int64_t total) {
     progress *p = user;
-    const double now = ho_seconds(), spent = now - p->start;
-    const double rate = spent > 0.0 ? (double)(done - first) / spent : 0.0;
     if (first > 0 && done == first) {
         fprintf(stderr, "import-data: goes on behind image %lld of %lld\n", (long long)first, (long long)total);
-        p->said = now;
+        p->line.said = ho_seconds();
     }
-    if (now - p->said >= (p->terminal ? 0.2 : 10.0) || (p->terminal && done == total)) {
-        fprintf(stderr, "%simport-data: %lld of %lld images, %.1f a second, %.0f s left%s", p->terminal ? "\r" : "",
-                (long long)done, (long long)total, rate, rate > 0.0 ? (double)(total - done) / rate : 0.0,
-                p->terminal && done < total ? "   " : "\n");
-        p->said = now;
-    }
-    return !ho_run_interrupted();
+    p->line.first = first;
+    return ho_progress_line_show(&p->line, done, total);
 }
 
 /* A whole number in the range; HO_EUSAGE naming the option otherwise. */
@@ -108,7 +98,7 @@ static ho_status import_folder(const char *name, int argc, char **argv) {
     HO_TRY(one_of("--aspect", given_aspect != NULL ? given_aspect : aspect, ASPECTS, &which_aspect));
     HO_TRY(one_of("--resize", given_rule != NULL ? given_rule : rule, RULES, &which_rule));
     const ho_import_folder folder = {format, argv[0], HO_PART_AS_PUBLISHED, (ho_aspect)which_aspect};
-    progress p = {ho_seconds(), ho_seconds(), isatty(2) != 0, format};
+    progress p = {ho_progress_line_begin(name), format};
     request.n_folders = 1;
     request.folders = &folder;
     request.size = (int)pixels;

@@ -74,6 +74,12 @@ static const ho_command TOOLS[] = {
      "  OUT.pt        {\"g_ema\": ..., \"latent_avg\": ...} in the naming of rosinality/stylegan2-pytorch; torch.load "
      "reads it\n",
      ho_cmd_export_weights, false},
+    {"export-data", "IN.h5 DIR --format NAME", "write a labelled set in a layout that other programs read",
+     "  IN.h5         a data set (dataset.h5), or a generated set (synthetic_N.h5: the samples that the filter kept)\n"
+     "  DIR           a folder that is not there yet, or empty. It gets its name when all is written: a stopped "
+     "export\n"
+     "                leaves none\n",
+     ho_cmd_export_data, false},
     {"info", "FILE.h5 | --device", "print what a file is, made from what and by what, names and shapes",
      "  --device      print instead the processors and GPUs that can compute here\n", ho_cmd_info, false},
     {"help", "[COMMAND | config]", "print the commands, one command, or all config keys", NULL, ho_cmd_help, false},

@@ -28,9 +28,12 @@ static ho_status list_masked(ho_listing *listing, const char *below, ho_part par
 
 ho_status ho_list_folder(ho_listing *listing) {
     const bool train = has_folder(listing, "train/images"), test = has_folder(listing, "test/images");
-    if (train || test) {
+    const bool unlabelled = has_folder(listing, "unlabelled/images");
+    if (train || test || unlabelled) {
+        const ho_pairing bare = {"unlabelled/images", NULL, NULL, NULL, HO_PART_UNLABELLED};
         HO_TRY(train ? list_masked(listing, "train", HO_PART_TRAIN) : HO_OK);
-        return test ? list_masked(listing, "test", HO_PART_TEST) : HO_OK;
+        HO_TRY(test ? list_masked(listing, "test", HO_PART_TEST) : HO_OK);
+        return unlabelled ? ho_list_pairs(listing, &bare) : HO_OK;
     }
     if (has_folder(listing, "images")) {
         return list_masked(listing, ".", HO_PART_TRAIN);
@@ -43,7 +46,11 @@ ho_status ho_list_folder(ho_listing *listing) {
 static ho_status read_masked(const ho_listing *listing, const ho_sample *sample, ho_reading *reading) {
     (void)listing;
     HO_TRY(ho_image_read(sample->image, &reading->image));
-    return sample->label != NULL ? ho_npy_read_labels(sample->label, &reading->label) : HO_OK;
+    if (sample->label == NULL) {
+        return HO_OK;
+    }
+    return ho_has_ending(sample->label, ".png") ? ho_image_read_labels(sample->label, &reading->label)
+                                                : ho_npy_read_labels(sample->label, &reading->label);
 }
 
 static int by_number(const void *a, const void *b) {
@@ -63,7 +70,14 @@ static int64_t number_of(const char *name) {
     return at < end ? strtoll(name + at, NULL, 10) : -1;
 }
 
-/* Photos image_N.png beside image_maskN.npy; in test folders also N.jpg beside image_maskN.npy. */
+/* The labels of photo N: image_maskN.npy, or label_N.png, which HandsOff's generated folders have. False: neither. */
+static bool find_mask(const char *folder, int64_t number, char path[HO_PATH]) {
+    return (snprintf(path, HO_PATH, "%s/image_mask%lld.npy", folder, (long long)number) < HO_PATH &&
+            ho_is_file(path)) ||
+           (snprintf(path, HO_PATH, "%s/label_%lld.png", folder, (long long)number) < HO_PATH && ho_is_file(path));
+}
+
+/* Photos image_N.png or N.png beside their labels. */
 static ho_status list_numbered(ho_listing *listing, const char *below, ho_part part) {
     char folder[HO_PATH], image[HO_PATH], label[HO_PATH], name[HO_PATH];
     char **names = NULL;
@@ -73,15 +87,15 @@ static ho_status list_numbered(ho_listing *listing, const char *below, ho_part p
     ho_status status = HO_OK;
     for (int i = 0; i < n && status == HO_OK; i++) {
         n_masks += strncmp(names[i], "image_mask", 10) == 0 && ho_has_ending(names[i], ".npy");
-        const int64_t number = ho_is_photo_name(names[i]) ? number_of(names[i]) : -1;
+        const bool photo = ho_is_photo_name(names[i]) && strncmp(names[i], "label_", 6) != 0;
+        const int64_t number = photo ? number_of(names[i]) : -1;
         if (number < 0) {
             continue;
         }
         n_images++;
-        const bool fits = snprintf(label, sizeof label, "%s/image_mask%lld.npy", folder, (long long)number) < HO_PATH;
         status = ho_path_join(image, folder, names[i]);
         status = status == HO_OK ? ho_path_join(name, below, names[i]) : status;
-        if (status == HO_OK && fits && ho_is_file(label)) {
+        if (status == HO_OK && find_mask(folder, number, label)) {
             n_pairs++;
             status = ho_listing_add(listing, &(ho_sample){.name = strcmp(below, ".") == 0 ? names[i] : name,
                                                           .image = image,
@@ -95,8 +109,8 @@ static ho_status list_numbered(ho_listing *listing, const char *below, ho_part p
     if (n_pairs == 0 || n_pairs < n_images || n_pairs < n_masks) {
         HO_FAIL(HO_EFORMAT,
                 "folder %s: %d images with a number at the end of their name (image_N.png) and %d masks "
-                "(image_maskN.npy), of which %d go together; expected as many of each",
-                folder, n_images, n_masks, n_pairs);
+                "(image_maskN.npy, or label_N.png), of which %d go together; expected as many of each",
+                folder, n_images, n_masks > 0 ? n_masks : n_pairs, n_pairs);
     }
     return HO_OK;
 }

@@ -4,9 +4,10 @@
 #include <stddef.h>
 
 const ho_format HO_FORMATS[] = {
-    {"folder", "[train/|test/]images/X.jpg + masks/X.png (class numbers); or a folder of photos without labels",
+    {"folder", "[train/|test/]images/X.jpg + masks/X.png (class numbers) [+ unlabelled/images/]; or a folder of photos",
      ho_list_folder},
-    {"handsoff", "[train/|test/]image_N.png or .jpg + image_maskN.npy [+ latents.npy]", ho_list_handsoff},
+    {"handsoff", "[train/|test/]image_N.png or .jpg + image_maskN.npy or label_N.png [+ latents.npy]",
+     ho_list_handsoff},
     {"datasetgan", "training_data/NAME_processed + testing_data/NAME_*, each as for handsoff", ho_list_datasetgan},
     {"car-parts", "[trainingset/|testset/]annotations.json + JPEGImages/, versions 1 and 2", NULL},
     {"celebamask-hq", "CelebA-HQ-img/N.jpg + CelebAMask-HQ-mask-anno/0../NNNNN_PART.png [+ mapping file]",

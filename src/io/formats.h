@@ -3,6 +3,8 @@
 #ifndef HANDSOFF_IO_FORMATS_H
 #define HANDSOFF_IO_FORMATS_H
 
+#include <stdio.h>
+
 #include "handsoff/formats.h"
 
 enum { HO_LABEL_IGNORED = 255, HO_PATH = 4096 };
@@ -107,6 +109,9 @@ ho_status ho_text_read(const char *path, int64_t most, char **text);
 
 /* A matrix of small whole numbers as an image of one channel. -1 becomes 255. */
 ho_status ho_npy_read_labels(const char *path, ho_image *label);
+/* The header of an array (height, width) of elements such as "|u1" or "<f4"; the elements follow. False: not written.
+ */
+bool ho_npy_write_header(FILE *file, const char *type, int64_t height, int64_t width);
 /* An array of floats of any rank; *values is malloc'd. */
 ho_status ho_npy_read_floats(const char *path, int *rank, int64_t dim[4], float **values);
 /* The first variable of a MATLAB 5 file, a uint8 matrix, as an image of one channel. */

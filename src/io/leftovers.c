@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -9,6 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place) {
+    (void)info, (void)place;
+    (void)(kind == FTW_DP ? rmdir(path) : unlink(path));
+    return 0;
+}
+
+void ho_remove_tree(const char *path) {
+    (void)nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
 
 /* True for "NAME.tmp.PROCESS" of a process that is no more. whole: NAME is `name`; else it ends with `name`. */
 static bool is_leftover(const char *entry, const char *name, bool whole) {
@@ -26,7 +37,7 @@ static bool is_leftover(const char *entry, const char *name, bool whole) {
     return process > 0 && *end == '\0' && kill((pid_t)process, 0) != 0 && errno == ESRCH;
 }
 
-static void sweep(const char *path, const char *name, bool whole) {
+static void sweep(const char *path, const char *name, bool whole, bool folders) {
     const char *slash = strrchr(path, '/');
     const size_t length = slash != NULL ? (size_t)(slash - path) + 1 : 0;
     char *other = malloc(length + NAME_MAX + 2);
@@ -39,7 +50,11 @@ static void sweep(const char *path, const char *name, bool whole) {
     for (struct dirent *entry = NULL; folder != NULL && (entry = readdir(folder)) != NULL;) {
         if (is_leftover(entry->d_name, name, whole)) {
             snprintf(other + length, NAME_MAX + 2, "%s", entry->d_name);
-            (void)unlink(other);
+            if (folders) {
+                ho_remove_tree(other);
+            } else {
+                (void)unlink(other);
+            }
         }
     }
     if (folder != NULL) {
@@ -50,12 +65,17 @@ static void sweep(const char *path, const char *name, bool whole) {
 
 void ho_remove_leftovers(const char *path) {
     const char *slash = strrchr(path, '/');
-    sweep(path, slash != NULL ? slash + 1 : path, true);
+    sweep(path, slash != NULL ? slash + 1 : path, true, false);
+}
+
+void ho_remove_leftover_folders(const char *path) {
+    const char *slash = strrchr(path, '/');
+    sweep(path, slash != NULL ? slash + 1 : path, true, true);
 }
 
 void ho_remove_folder_leftovers(const char *path) {
     const char *slash = strrchr(path, '/'), *dot = strrchr(slash != NULL ? slash : path, '.');
     if (dot != NULL) {
-        sweep(path, dot, false);
+        sweep(path, dot, false, false);
     }
 }

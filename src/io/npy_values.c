@@ -216,3 +216,16 @@ ho_status ho_npy_read_floats(const char *path, int *rank, int64_t dim[4], float 
     fclose(a.file);
     return status;
 }
+
+/* Version 1.0: magic, header length, a Python dict padded with spaces to a multiple of 64 bytes. */
+bool ho_npy_write_header(FILE *file, const char *type, int64_t height, int64_t width) {
+    static const unsigned char MAGIC[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, 118, 0}; /* 118 bytes follow */
+    char header[128];
+    memset(header, ' ', sizeof header);
+    memcpy(header, MAGIC, sizeof MAGIC);
+    const int n = snprintf(header + 10, 118, "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }", type,
+                           (long long)height, (long long)width);
+    header[10 + n] = ' ';
+    header[127] = '\n';
+    return fwrite(header, 1, sizeof header, file) == sizeof header;
+}

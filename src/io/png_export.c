@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "formats.h"
 #include "handsoff/image.h"
 #include "handsoff/synthetic.h"
 #include "pickle.h"
@@ -15,7 +16,7 @@
 typedef struct {
     ho_synthetic_file *file;
     const ho_synthetic_info *info;
-    const char *folder;
+    const char *folder, *listed; /* where the files are, and where the list says that they are */
     uint8_t *image, *label;
     float *uncertainty, *latent;
     double *row;
@@ -27,24 +28,14 @@ static ho_status tell(const export *e, int64_t done) {
     return e->step != NULL ? e->step(e->user, done, e->info->n_generated) : HO_OK;
 }
 
-/* A .npy file, version 1.0: magic, header length, a Python dict padded with spaces to a multiple of 64 bytes, the data.
- */
 static ho_status write_npy(const char *path, const float *values, int64_t height, int64_t width) {
-    static const unsigned char MAGIC[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, 118, 0}; /* 118 bytes follow */
-    char header[128];
-    memset(header, ' ', sizeof header);
-    memcpy(header, MAGIC, sizeof MAGIC);
-    const int n = snprintf(header + 10, 118, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }",
-                           (long long)height, (long long)width);
-    header[10 + n] = ' ';
-    header[127] = '\n';
     FILE *file = fopen(path, "wb");
     if (file == NULL) {
         HO_FAIL(HO_EIO, "cannot write %s: %s", path, strerror(errno));
     }
     const size_t count = (size_t)(height * width);
     const bool whole =
-        fwrite(header, 1, sizeof header, file) == sizeof header && fwrite(values, sizeof *values, count, file) == count;
+        ho_npy_write_header(file, "<f4", height, width) && fwrite(values, sizeof *values, count, file) == count;
     if (fclose(file) != 0 || !whole) {
         HO_FAIL(HO_EIO, "cannot write %s: %s", path, strerror(errno));
     }
@@ -75,11 +66,11 @@ static ho_status list_sample(const export *e, FILE *file, int64_t i) {
     ho_pickle_dict_begin(file);
     ho_pickle_row(file, "latent", e->row, e->info->z_dim);
     ho_pickle_number(file, "uncertrainty_score", e->info->scores[i]); /* the released code's spelling */
-    (void)snprintf(path, sizeof path, "%s/%lld.png", e->folder, (long long)i);
+    (void)snprintf(path, sizeof path, "%s/%lld.png", e->listed, (long long)i);
     ho_pickle_text(file, "image_name", path);
-    (void)snprintf(path, sizeof path, "%s/label_%lld.png", e->folder, (long long)i);
+    (void)snprintf(path, sizeof path, "%s/label_%lld.png", e->listed, (long long)i);
     ho_pickle_text(file, "image_label_name", path);
-    (void)snprintf(path, sizeof path, "%s/%lld.npy", e->folder, (long long)i);
+    (void)snprintf(path, sizeof path, "%s/%lld.npy", e->listed, (long long)i);
     ho_pickle_text(file, "js_name", path);
     ho_pickle_dict_end(file);
     return HO_OK;
@@ -164,7 +155,12 @@ static ho_status export_all(export *e, int64_t first) {
 
 ho_status ho_synthetic_export_png(const char *path, const char *folder, int64_t first, ho_export_step step,
                                   void *user) {
-    export e = {.folder = folder, .step = step, .user = user};
+    return ho_synthetic_export_png_as(path, folder, folder, first, step, user);
+}
+
+ho_status ho_synthetic_export_png_as(const char *path, const char *folder, const char *listed, int64_t first,
+                                     ho_export_step step, void *user) {
+    export e = {.folder = folder, .listed = listed, .step = step, .user = user};
     HO_TRY(ho_synthetic_open(path, &e.file));
     e.info = ho_synthetic_info_of(e.file);
     const ho_status status = export_all(&e, first);
