@@ -21,6 +21,8 @@ typedef struct {
     bool damaged;
     uint8_t *row; /* one row of CMYK */
     struct jpeg_progress_mgr progress;
+    FILE *file;
+    boolean (*fill)(j_decompress_ptr jpeg); /* libjpeg's own */
 } jpeg_job;
 
 static void on_jpeg_error(j_common_ptr jpeg) {
@@ -51,6 +53,17 @@ static void on_jpeg_progress(j_common_ptr jpeg) {
     }
 }
 
+/* At the end of a file libjpeg would make up end markers, two bytes at a time, as often as a damaged length asks. */
+static boolean fill_or_fail(j_decompress_ptr jpeg) {
+    jpeg_job *job = (jpeg_job *)jpeg->err;
+    const int next = fgetc(job->file);
+    if (next == EOF) {
+        ERREXIT(jpeg, JERR_INPUT_EOF);
+    }
+    (void)ungetc(next, job->file);
+    return job->fill(jpeg);
+}
+
 static void on_jpeg_output(j_common_ptr jpeg) {
     (void)jpeg;
 }
@@ -73,6 +86,9 @@ static ho_status decode_jpeg(const char *path, FILE *file, jpeg_job *job, struct
     }
     jpeg_create_decompress(jpeg);
     jpeg_stdio_src(jpeg, file);
+    job->file = file;
+    job->fill = jpeg->src->fill_input_buffer;
+    jpeg->src->fill_input_buffer = fill_or_fail;
     jpeg_read_header(jpeg, TRUE);
     HO_TRY(ho_image_check_size(path, jpeg->image_width, jpeg->image_height));
     /* A block of 8 x 8 takes a bit or more, in one component at least; at most half of the blocks may be left out by

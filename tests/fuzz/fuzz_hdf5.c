@@ -5,7 +5,7 @@
 
 #include "fuzz_hdf5_read.h"
 
-enum { STEPS = 12, MOST_RANK = 8, ROOM = 1 << 16 };
+enum { STEPS = 12, MOST_RANK = 8, ROOM = 1 << 12 };
 
 typedef struct {
     const uint8_t *at;
@@ -76,8 +76,8 @@ static hid_t make_type(int code) {
     }
 }
 
-/* Sides of 0 to 6; where the step says so, of 64 bits. */
-static hid_t make_space(program *p, int *rank, hsize_t dim[MOST_RANK]) {
+/* Sides of 0 to 6; of a data set also enormous ones (the library allocates what an attribute promises). */
+static hid_t make_space(program *p, bool attribute, int *rank, hsize_t dim[MOST_RANK]) {
     const int shape = next(p);
     *rank = shape % (MOST_RANK + 2);
     if (*rank == 0) {
@@ -89,7 +89,7 @@ static hid_t make_space(program *p, int *rank, hsize_t dim[MOST_RANK]) {
     }
     for (int i = 0; i < *rank; i++) {
         const int side = next(p);
-        dim[i] = side < 240 ? (hsize_t)(side % 7) : (hsize_t)1 << (side - 240) * 3;
+        dim[i] = side < 240 || attribute ? (hsize_t)(side % 7) : (hsize_t)1 << (side - 240) * 3;
     }
     return H5Screate_simple(*rank, dim, NULL);
 }
@@ -147,7 +147,8 @@ static hid_t make_layout(program *p, int rank) {
 static void make_item(program *p, hid_t file, const char *name, bool attribute) {
     hsize_t dim[MOST_RANK];
     int rank = 0;
-    const hid_t type = make_type(next(p)), space = make_space(p, &rank, dim), links = H5Pcreate(H5P_LINK_CREATE);
+    const hid_t type = make_type(next(p)), space = make_space(p, attribute, &rank, dim),
+                links = H5Pcreate(H5P_LINK_CREATE);
     const hid_t layout = make_layout(p, rank);
     H5Pset_create_intermediate_group(links, 1);
     const hid_t made = attribute ? H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT)

@@ -10,15 +10,17 @@ share=$((seconds / $#))
 space=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")" handsoff_fuzz.XXXXXX)
 trap 'rm -rf "$space"' EXIT
 
+TIMEFORMAT='%U + %S'
 one() {
     mkdir -p "$space/$1/corpus" && cd "$space/$1" || exit 1
     local found=()
     [ -d "$here/regress/$1" ] && found=("$here/regress/$1")
     # What the HDF5 library loses when it refuses a file is not ours.
     [ "$1" = hdf5_bytes ] && export ASAN_OPTIONS=detect_leaks=0
-    if UBSAN_OPTIONS=print_stacktrace=1 "$fuzz/fuzz_$1" -max_total_time="$share" -rss_limit_mb=2048 -timeout=20 \
-        -max_len=131072 -print_final_stats=1 -artifact_prefix="$fuzz/$1." corpus "$fuzz/seeds/$1" "${found[@]}" >"$fuzz/$1.log" 2>&1; then
-        echo "ok fuzz $1: $share s, $(sed -n 's/^stat::number_of_executed_units: *//p' "$fuzz/$1.log") runs, ASan and UBSan"
+    local cpu
+    if cpu=$({ time UBSAN_OPTIONS=print_stacktrace=1 "$fuzz/fuzz_$1" -max_total_time="$share" -rss_limit_mb=2048 -timeout=60 \
+        -max_len=131072 -print_final_stats=1 -artifact_prefix="$fuzz/$1." corpus "$fuzz/seeds/$1" "${found[@]}" >"$fuzz/$1.log" 2>&1; } 2>&1); then
+        echo "ok fuzz $1: $share s ($cpu s of processor), $(sed -n 's/^stat::number_of_executed_units: *//p' "$fuzz/$1.log") runs, ASan and UBSan"
     else
         grep -v -E '^#[0-9]+\s+(NEW|REDUCE|RELOAD)' "$fuzz/$1.log" | tail -n 40 | cut -c 1-300
         echo "not ok fuzz $1: its input is in $fuzz/$1.crash-* (oom-*, timeout-*)"
