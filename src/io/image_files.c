@@ -219,15 +219,22 @@ static ho_status write_file(const char *path, const char *temporary, const ho_im
     return status;
 }
 
-/* A folder of thousands of files is looked through when the first of them is written, not for each. */
+/* A folder of thousands of files is looked through when the first of them is written, not for each; an export writes
+ * to several by turns. */
 static void sweep_once(const char *path) {
-    static _Thread_local char swept[1024];
+    enum { FOLDERS = 4 };
+    static _Thread_local char swept[FOLDERS][1024];
+    static _Thread_local int next = 0;
     const char *slash = strrchr(path, '/');
     const size_t length = slash != NULL ? (size_t)(slash - path) + 1 : 0;
-    if (length >= sizeof swept || strlen(swept) != length || strncmp(swept, path, length) != 0 || length == 0) {
-        ho_remove_folder_leftovers(path);
-        snprintf(swept, sizeof swept, "%.*s", (int)length, path);
+    for (int i = 0; i < FOLDERS && length > 0; i++) {
+        if (strlen(swept[i]) == length && strncmp(swept[i], path, length) == 0) {
+            return;
+        }
     }
+    ho_remove_folder_leftovers(path);
+    snprintf(swept[next], sizeof swept[next], "%.*s", length < sizeof swept[next] ? (int)length : 0, path);
+    next = (next + 1) % FOLDERS;
 }
 
 ho_status ho_image_write_png(const char *path, const ho_image *image) {
