@@ -98,6 +98,7 @@ ho_status ho_export_classes(const ho_exporting *x) {
 
 typedef struct {
     ho_exporting x;
+    char folder[HO_PATH], unfinished[HO_PATH + 32]; /* of x */
     const ho_export_request *request;
     const ho_export_format *format;
     ho_export_counts *counts;
@@ -252,18 +253,15 @@ static ho_status check_free(const char *folder) {
 }
 
 /* The folder must be new or empty; "DIR/" is DIR. */
-static ho_status choose_folder(job *j, char *folder) {
+static ho_status choose_folder(job *j) {
+    char *folder = j->folder;
     for (size_t n = strlen(folder); n > 1 && folder[n - 1] == '/'; n--) {
         folder[n - 1] = '\0';
     }
     HO_TRY(check_free(folder));
-    const size_t size = strlen(folder) + 32;
+    (void)snprintf(j->unfinished, sizeof j->unfinished, "%s.tmp.%ld", folder, (long)getpid());
     j->x.folder = folder;
-    j->x.unfinished = malloc(size);
-    if (j->x.unfinished == NULL) {
-        HO_FAIL(HO_EMEMORY, "%s: no memory for a name", folder);
-    }
-    (void)snprintf(j->x.unfinished, size, "%s.tmp.%ld", folder, (long)getpid());
+    j->x.unfinished = j->unfinished;
     ho_remove_leftover_folders(folder);
     if (mkdir(j->x.unfinished, 0777) != 0) {
         HO_FAIL(HO_EIO, "cannot write %s: cannot make the folder %s beside it: %s", folder, j->x.unfinished,
@@ -301,12 +299,11 @@ static ho_status export_parts(job *j) {
 }
 
 static ho_status export_set(job *j) {
-    char folder[HO_PATH];
     HO_TRY(count(j));
-    if (snprintf(folder, sizeof folder, "%s", j->request->folder) >= HO_PATH) {
+    if (snprintf(j->folder, sizeof j->folder, "%s", j->request->folder) >= HO_PATH) {
         HO_FAIL(HO_EIO, "a path of more than %d characters: %.60s...", HO_PATH - 1, j->request->folder);
     }
-    HO_TRY(choose_folder(j, folder));
+    HO_TRY(choose_folder(j));
     const ho_status status = export_parts(j);
     if (status != HO_OK) {
         ho_remove_tree(j->x.unfinished);
@@ -320,7 +317,6 @@ ho_status ho_export_data(const ho_export_request *request, ho_export_counts *cou
     HO_TRY(find_format(request->format, &j.format));
     HO_TRY(ho_export_open(request->path, &j.x.set));
     const ho_status status = export_set(&j);
-    free(j.x.unfinished);
     ho_export_close(&j.x.set);
     return status;
 }

@@ -46,8 +46,8 @@ ho_status ho_export_read(ho_export_set *set, ho_part part, int64_t i, ho_export_
 /* An export under way. */
 typedef struct {
     ho_export_set set;
-    const char *folder; /* the name that it will have */
-    char *unfinished;   /* where it is written */
+    const char *folder;     /* the name that it will have */
+    const char *unfinished; /* where it is written */
     struct {
         FILE *file; /* open while the part is written */
         char path[HO_PATH];

@@ -81,7 +81,7 @@ static void put_region(FILE *text, const ho_export_sample *s, int class, bool fi
     const ho_image *label = &s->label;
     region r = {.text = text, .left = label->width, .top = label->height, .right = -1, .bottom = -1};
     (void)fprintf(text, "%s{\"id\": %lld, \"image_id\": %lld, \"category_id\": %d, \"iscrowd\": 0, ",
-                  first ? "" : ",\n", (long long)(s->i * IDS_AN_IMAGE + class + 1), (long long)(s->i + 1), class);
+                  first ? "" : ",\n", (long long)s->i * IDS_AN_IMAGE + class + 1, (long long)s->i + 1, class);
     (void)fprintf(text, "\"segmentation\": {\"size\": [%d, %d], \"counts\": \"", label->height, label->width);
     trace(label, class, &r);
     (void)fprintf(text, "\"}, \"area\": %lld, \"bbox\": [%d, %d, %d, %d]}", (long long)r.area, r.left, r.top,
@@ -121,7 +121,7 @@ static void put_images(const ho_exporting *x, ho_part part, FILE *file) {
     (void)fputs("{\"info\": {\"description\": \"written by handsoff\"}, \"licenses\": [],\n\"images\": [", file);
     for (int64_t i = 0; i < p->n; i++) {
         (void)fprintf(file, "%s\n{\"id\": %lld, \"file_name\": \"%06lld.png\", \"width\": %d, \"height\": %d",
-                      i > 0 ? "," : "", (long long)(i + 1), (long long)i, p->width, p->height);
+                      i > 0 ? "," : "", (long long)i + 1, (long long)i, p->width, p->height);
         if (p->names != NULL) {
             (void)fputs(", \"source\": ", file);
             ho_export_quote(file, p->names[i]);
@@ -199,7 +199,7 @@ static void put_points(ho_exporting *x, const ho_export_sample *s) {
         return;
     }
     (void)fprintf(file, "%s\n{\"id\": %lld, \"image_id\": %lld, \"category_id\": 1, \"iscrowd\": 0, \"keypoints\": [",
-                  x->list[POINTS].has_items ? "," : "", (long long)(s->i + 1), (long long)(s->i + 1));
+                  x->list[POINTS].has_items ? "," : "", (long long)s->i + 1, (long long)s->i + 1);
     for (int j = 0; j < x->set.n_keypoints; j++) {
         const float *point = s->points + 3 * (int64_t)j;
         const bool seen = point[2] > 0.5F;

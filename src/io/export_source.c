@@ -157,12 +157,12 @@ void ho_export_close(ho_export_set *set) {
     memset(set, 0, sizeof *set);
 }
 
-ho_status ho_export_sample_new(const ho_export_set *set, ho_part number, ho_export_sample *sample) {
-    const ho_export_part *part = &set->part[number];
+ho_status ho_export_sample_new(const ho_export_set *set, ho_part part, ho_export_sample *sample) {
+    const ho_export_part *p = &set->part[part];
     memset(sample, 0, sizeof *sample);
-    HO_TRY(ho_image_new(part->width, part->height, 3, &sample->image));
-    ho_status status = part->labels ? ho_image_new(part->width, part->height, 1, &sample->label) : HO_OK;
-    if (status == HO_OK && part->points) {
+    HO_TRY(ho_image_new(p->width, p->height, 3, &sample->image));
+    ho_status status = p->labels ? ho_image_new(p->width, p->height, 1, &sample->label) : HO_OK;
+    if (status == HO_OK && p->points) {
         sample->points = calloc((size_t)set->n_keypoints + 1, 3 * sizeof *sample->points);
         if (sample->points == NULL) {
             status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "%s: no memory for key points", set->path);

@@ -22,6 +22,22 @@ ho_status ho_read_pair(const ho_listing *listing, const ho_sample *sample, ho_re
     return sample->label != NULL ? ho_image_read_labels(sample->label, &reading->label) : HO_OK;
 }
 
+static ho_status read_text(const char *path, FILE *file, size_t size, char **text) {
+    char *made = malloc(size + 1);
+    if (made == NULL) {
+        HO_FAIL(HO_EMEMORY, "%s: no memory for %zu bytes", path, size);
+    }
+    const bool whole = fread(made, 1, size, file) == size;
+    made[size] = '\0';
+    if (!whole || strlen(made) != size) {
+        free(made);
+        HO_FAIL(whole ? HO_EFORMAT : HO_EIO, "%s: %s", path,
+                whole ? "holds a zero byte: this is no text" : "cannot be read");
+    }
+    *text = made;
+    return HO_OK;
+}
+
 ho_status ho_text_read(const char *path, int64_t most, char **text) {
     FILE *file = fopen(path, "rbe");
     *text = NULL;
@@ -35,19 +51,8 @@ ho_status ho_text_read(const char *path, int64_t most, char **text) {
     if (size < 0 || size > most) {
         status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "%s: has %ld bytes; a text of at most %lld is expected", path,
                          size, (long long)most);
-    } else if ((*text = malloc((size_t)size + 1)) == NULL) {
-        status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "%s: no memory for %ld bytes", path, size);
-    } else if (fread(*text, 1, (size_t)size, file) != (size_t)size) {
-        status = ho_fail(HO_EIO, __FILE__, __LINE__, "%s: cannot be read", path);
     } else {
-        (*text)[size] = '\0';
-    }
-    if (status == HO_OK && strlen(*text) != (size_t)size) {
-        status = ho_fail(HO_EFORMAT, __FILE__, __LINE__, "%s: holds a zero byte: this is no text", path);
-    }
-    if (status != HO_OK) {
-        free(*text);
-        *text = NULL;
+        status = read_text(path, file, (size_t)size, text);
     }
     fclose(file);
     return status;
@@ -116,6 +121,14 @@ static double metres(const ho_depth_code *code, int value) {
     return number * code->scale;
 }
 
+static float *depth_of(const ho_depth_code *code, int64_t n, const uint16_t *pixels) {
+    float *depth = malloc(((size_t)n + 1) * sizeof *depth);
+    for (int64_t i = 0; depth != NULL && pixels != NULL && i < n; i++) {
+        depth[i] = (float)metres(code, pixels[i]);
+    }
+    return depth;
+}
+
 ho_status ho_read_depth(const char *path, const ho_depth_code *code, const char *photo, ho_reading *reading) {
     int width = 0, height = 0, bits = 0;
     uint16_t *pixels = NULL;
@@ -126,12 +139,12 @@ ho_status ho_read_depth(const char *path, const ho_depth_code *code, const char 
         status = ho_fail(HO_EFORMAT, __FILE__, __LINE__,
                          "%s is %d x %d pixels, its photo %s %d x %d; depth and photo must be of one size", path, width,
                          height, photo, image->width, image->height);
-    } else if ((reading->depth = malloc((size_t)width * (size_t)height * sizeof *reading->depth)) == NULL) {
-        status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "%s: no memory for %d x %d pixels", path, width, height);
-    }
-    for (int64_t i = 0; status == HO_OK && i < (int64_t)width * height; i++) {
-        reading->depth[i] = (float)metres(code, pixels[i]);
+    } else {
+        reading->depth = depth_of(code, (int64_t)width * height, pixels);
     }
     free(pixels);
+    if (status == HO_OK && reading->depth == NULL) {
+        HO_FAIL(HO_EMEMORY, "%s: no memory for %d x %d pixels", path, width, height);
+    }
     return status;
 }

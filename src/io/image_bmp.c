@@ -39,7 +39,7 @@ static ho_status read_header(const char *path, FILE *file, layout *l) {
 
 static ho_status read_rows(const char *path, FILE *file, const layout *l, ho_image *image) {
     const size_t size = ((size_t)l->width * (size_t)l->bytes + 3) / 4 * 4;
-    uint8_t *row = malloc(size);
+    uint8_t *row = malloc(size + 1);
     ho_status status = row != NULL ? ho_image_new(l->width, l->height, 3, image) : HO_EMEMORY;
     if (status != HO_OK) {
         free(row);

@@ -201,17 +201,19 @@ ho_status ho_npy_read_floats(const char *path, int *rank, int64_t dim[4], float 
     array a;
     *values = NULL;
     HO_TRY(open_array(path, &a));
-    ho_status status = HO_OK;
+    ho_status status;
     *rank = a.rank;
     memcpy(dim, a.dim, sizeof a.dim);
-    *values = malloc((size_t)a.n * sizeof **values);
-    if (*values == NULL) {
+    float *made = malloc(((size_t)a.n + 1) * sizeof *made);
+    if (made == NULL) {
         status = ho_fail(HO_EMEMORY, __FILE__, __LINE__, "%s: no memory for %lld numbers", path, (long long)a.n);
+    } else {
+        status = read_elements(&a, take_float, made);
     }
-    status = status == HO_OK ? read_elements(&a, take_float, *values) : status;
-    if (status != HO_OK) {
-        free(*values);
-        *values = NULL;
+    if (status == HO_OK) {
+        *values = made;
+    } else {
+        free(made);
     }
     fclose(a.file);
     return status;

@@ -57,7 +57,7 @@ good 'integer, 1 to 4096' help config
 good '^gan\.lr .*0\.0025' help config
 good 'measures the segmentation networks on the test images' help evaluate
 for command in run import-data train-gan train-encoder finetune-encoder invert train-head generate train-downstream \
-    evaluate report synth lpips import-weights export-weights info help; do
+    evaluate report synth lpips import-weights export-weights export-data info help; do
     good "^handsoff $command " help $command
     good "^handsoff $command " $command --help
 done

@@ -1,5 +1,5 @@
-/* libFuzzer target: any bytes as an HDF5 file. Most of what it meets is the HDF5 library's own reading of a damaged
- * file, whose crashes are not ours: tests/fuzz/triage.py tells them from ours. */
+/* libFuzzer target: any bytes as an HDF5 file, most of which the HDF5 library refuses. fuzz_hdf5.c writes files that
+ * the library accepts. */
 #include "fuzz_hdf5_read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
