@@ -1,5 +1,5 @@
 # Fuzzing: tests/fuzz/fuzz_NAME.c over the readers, with libFuzzer, ASan and UBSan (clang). `make test` does it for
-# FUZZ_SECONDS in all, `make fuzz FUZZ_MINUTES=30` for longer, with the logs in experiments/fuzz/NAME.log. A finding is
+# FUZZ_SECONDS in all, `make fuzz FUZZ_MINUTES=30` for so many minutes of processor, with the logs in experiments/fuzz/NAME.log. A finding is
 # left as $(BUILD)/fuzz/NAME.crash-* (timeout-*, oom-*). tests/fuzz/regress/NAME/ holds what was found.
 FUZZ_CC      ?= $(shell command -v clang || command -v clang-14)
 FUZZ_SECONDS ?= 60
@@ -27,6 +27,6 @@ $(BUILD)/fuzz/seeds: tests/fuzz/seeds.py tests/fuzz/weights_seeds.py
 .SECONDARY:
 fuzz-programs: $(FUZZ_NAMES:%=$(BUILD)/fuzz/fuzz_%) $(BUILD)/fuzz/seeds
 fuzz: fuzz-programs
-	tests/fuzz/run.sh $(BUILD)/fuzz $$(($(FUZZ_MINUTES) * 60)) $(FUZZ_JOBS) $(FUZZ_NAMES)
+	FUZZ_CLOCK=processor tests/fuzz/run.sh $(BUILD)/fuzz $$(($(FUZZ_MINUTES) * 60)) $(FUZZ_JOBS) $(FUZZ_NAMES)
 	@mkdir -p experiments/fuzz
 	@for n in $(FUZZ_NAMES); do grep -v -E '^#[0-9]+\s+(NEW|REDUCE|RELOAD)' $(BUILD)/fuzz/$$n.log | sed "s:$(CURDIR)/::" >experiments/fuzz/$$n.log; done

@@ -30,7 +30,7 @@ ho_status ho_list_folder(ho_listing *listing) {
     const bool train = has_folder(listing, "train/images"), test = has_folder(listing, "test/images");
     const bool unlabelled = has_folder(listing, "unlabelled/images");
     if (train || test || unlabelled) {
-        const ho_pairing bare = {"unlabelled/images", NULL, NULL, NULL, HO_PART_UNLABELLED};
+        const ho_pairing bare = {.images = "unlabelled/images", .part = HO_PART_UNLABELLED};
         HO_TRY(train ? list_masked(listing, "train", HO_PART_TRAIN) : HO_OK);
         HO_TRY(test ? list_masked(listing, "test", HO_PART_TEST) : HO_OK);
         return unlabelled ? ho_list_pairs(listing, &bare) : HO_OK;
@@ -67,7 +67,8 @@ static int64_t number_of(const char *name) {
     while (at > 0 && isdigit((unsigned char)name[at - 1])) {
         at--;
     }
-    return at < end ? strtoll(name + at, NULL, 10) : -1;
+    const long long number = at < end ? strtoll(name + at, NULL, 10) : -1;
+    return number < INT64_MAX ? number : -1; /* more digits than a number has: not one of ours */
 }
 
 /* The labels of photo N: image_maskN.npy, or label_N.png, which HandsOff's generated folders have. False: neither. */
