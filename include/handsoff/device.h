@@ -75,8 +75,8 @@ ho_status ho_gemm_batched(ho_device *device, bool trans_a, bool trans_b, int64_t
 
 /* How many strands of work the target can compute at the same time: threads on cpu, 1 on cuda. */
 int ho_device_lanes(const ho_device *device);
-/* work(state, i, lane) for i = 0 .. count - 1, in any order, on all lanes at once. Within, kernels and matrix products may
- * be called, with scratch of the lane's own; each runs on its lane alone. No result may depend on the lane. After a
+/* work(state, i, lane) for i = 0 .. count - 1, in any order, on all lanes at once. Within, kernels and matrix products
+ * may be called, with scratch of the lane's own; each runs on its lane alone. No result may depend on the lane. After a
  * failure what has not begun is left out, and the first text is kept. */
 ho_status ho_device_each(ho_device *device, int64_t count, ho_status (*work)(void *state, int64_t i, int lane),
                          void *state);
