@@ -54,8 +54,10 @@ static ho_status entry_make(ho_device *device, const ho_conv_shape *s, conv_entr
     CUDNN_TRY(cudnnSetConvolution2dDescriptor(e->conv, (int)s->pad, (int)s->pad, (int)s->stride, (int)s->stride,
                                               (int)s->dilation, (int)s->dilation, CUDNN_CROSS_CORRELATION,
                                               CUDNN_DATA_FLOAT));
-    CUDNN_TRY(cudnnSetConvolutionMathType(
-        e->conv, device->precision == HO_PRECISION_FP32 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION));
+    /* From sm_80 on the default is TF32, with float's range; ALLOW_CONVERSION would take half precision, where small
+     * gradients vanish. */
+    CUDNN_TRY(cudnnSetConvolutionMathType(e->conv, device->precision == HO_PRECISION_FP32 ? CUDNN_FMA_MATH
+                                                                                          : CUDNN_DEFAULT_MATH));
     CUDNN_TRY(
         cudnnGetConvolutionForwardWorkspaceSize(device->cudnn, e->x, e->w, e->conv, e->y, FORWARD, &e->forward_bytes));
     CUDNN_TRY(cudnnGetConvolutionBackwardDataWorkspaceSize(device->cudnn, e->w, e->y, e->conv, e->x, BACKWARD_DATA,
