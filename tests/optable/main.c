@@ -1,6 +1,6 @@
-/* optable [--list] [--self-test] [--any-width] [--huge] [--samples N] [--json FILE] [NAME...]: runs the table or the
- * named entries; one line each, and the last line counts. --any-width leaves out the kernels that need the block width
- * they were written for;
+/* optable [--list] [--self-test] [--any-width] [--huge] [--stop] [--samples N] [--json FILE] [NAME...]: runs the table
+ * or the named entries; one line each, and the last line counts. --any-width leaves out the kernels that need the block
+ * width they were written for; --stop ends an entry at its first case that fails;
  * --huge runs (or lists) the cases beyond 2^31 elements instead (huge.h). Exit status 1 when one failed or none ran. */
 #include "table.h"
 
@@ -77,6 +77,8 @@ int main(int argc, char **argv) {
             huge = true;
         } else if (strcmp(argv[at], "--any-width") == 0) {
             any_width = true;
+        } else if (strcmp(argv[at], "--stop") == 0) {
+            ot_set_stop();
         } else if (strcmp(argv[at], "--samples") == 0 && at + 1 < argc) {
             ot_set_samples(atoi(argv[++at]));
         } else if (strcmp(argv[at], "--json") == 0 && at + 1 < argc) {
@@ -88,7 +90,8 @@ int main(int argc, char **argv) {
         } else {
             (void)fprintf(
                 stderr,
-                "usage: optable [--list] [--self-test] [--any-width] [--huge] [--samples N] [--json FILE] [NAME...]\n");
+                "usage: optable [--list] [--self-test] [--any-width] [--huge] [--stop] [--samples N] [--json FILE] "
+                "[NAME...]\n");
             return 2;
         }
     }

@@ -1,5 +1,5 @@
-/* Runs the cases of an entry: see table.h. Device memory is full of NaN beforehand, so that what was never written
- * shows. Host code touches device memory through the device's copies only. */
+/* Runs the cases of an entry: see table.h. Device memory begins undefined or full of NaN (arena.c), so that what was
+ * never written shows. Host code touches device memory through the device's copies only. */
 #include "table.h"
 
 #include <float.h>
@@ -8,7 +8,6 @@
 #include <string.h>
 
 static const double STEP = 1e-5, KINKS = 0.02;
-enum { POISON = 1 << 20 };
 
 typedef struct {
     const ot_entry *entry;
@@ -25,6 +24,11 @@ typedef struct {
 
 static ho_device *devices[3]; /* one for each precision: float, TF32, bf16 */
 static int samples = OT_SAMPLES;
+static bool stop;
+
+void ot_set_stop(void) {
+    stop = true;
+}
 
 void ot_set_samples(int n) {
     samples = n < 2 ? 2 : n > OT_SAMPLES ? OT_SAMPLES : n;
@@ -191,16 +195,6 @@ static ho_status upload(const job *j, ho_tensor *t, const double *host) {
     return status;
 }
 
-static ho_status poison(const job *j) {
-    static float nan[POISON];
-    ho_real *scratch;
-    memset(nan, 0xff, sizeof nan);
-    HO_TRY(ho_scratch(j->context, POISON, &scratch));
-    HO_TRY(ho_device_upload(ho_context_device(j->context), scratch, nan, sizeof nan));
-    ho_scratch_free(j->context, scratch);
-    return HO_OK;
-}
-
 /* Keeps the error that uses most of its budget. */
 static void judge(job *j, const char *what, int input, double error) {
     ot_result *r = j->result;
@@ -275,7 +269,6 @@ static ho_status compare_gradients(job *j, ho_tensor *const *x, double times, co
 
 static ho_status run_once(job *j) {
     ho_tensor *x[OT_INPUTS], *y = NULL, *seed = NULL;
-    HO_TRY(poison(j));
     for (int i = 0; i < j->p.n_inputs; ++i) {
         HO_TRY(ho_tensor_new(j->context, j->p.input[i].rank, j->p.input[i].dim, &x[i]));
         HO_TRY(upload(j, x[i], j->x[i]));
@@ -323,7 +316,7 @@ void ot_run(const ot_entry *entry, ot_result *result) {
         result->not_run = "tensor cores: the cuda target alone";
         return;
     }
-    for (int k = 0; k < entry->n_cases; ++k) {
+    for (int k = 0; k < entry->n_cases && !(stop && result->failed); ++k) {
         if (run_case(entry, &entry->cases[k], 1000 * (uint64_t)(k + 1), result) != HO_OK) {
             result->failed = true;
             (void)snprintf(result->message, sizeof result->message, "case %d: %s", k, ho_error());

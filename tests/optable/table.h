@@ -99,6 +99,8 @@ typedef struct {
 
 /* Elements of each input whose gradient is compared; OT_SAMPLES without. */
 void ot_set_samples(int n);
+/* An entry ends at its first case that fails. */
+void ot_set_stop(void);
 void ot_run(const ot_entry *entry, ot_result *result);
 void ot_close(void);
 const char *ot_target(void);

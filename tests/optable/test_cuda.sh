@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The table of operations on the cuda target. With GPU=sim on the simulator: as launched, where every kernel must have been
 # launched and the errors are compared with tests/ledger.json; small blocks and few of them, so that every loop goes round
-# often; wide blocks, backwards; threads in random order; the cases beyond 2^31 elements. OPTABLE_WIDTHS="64 128 ..." adds
+# often; blocks of two warps, whose barriers matter; wide blocks, backwards, and some too many; threads in random order; the cases beyond 2^31 elements. OPTABLE_WIDTHS="64 128 ..." adds
 # block widths. On a GPU: as launched.
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build} program=${BUILD:-build}/tests/optable-cuda
@@ -26,7 +26,8 @@ run as_launched "order=forward,report=$work/report.json" --json "$work/result.js
 python3 tests/optable/coverage.py "$program" "$work/report.json" || status=1
 python3 tests/optable/ledger.py check "$work/result.json" || status=1
 run small_blocks "order=forward,block=32,grid=2" --samples 16
-run wide_blocks_backwards "order=reverse,block=1024" --samples 16
+run two_warps "order=forward,block=64,grid=2" --samples 16
+run wide_blocks_backwards "order=reverse,block=1024,more_blocks=3" --samples 16
 run random_order "order=random,seed=${SEED:-1}" --samples 16
 # A process each: the simulator's addresses are not endless.
 for name in $("$program" --huge --list 2>/dev/null | cut -d: -f1); do

@@ -317,7 +317,8 @@ static void set_params(gs_launch *launch) {
     }
 }
 
-/* Other block widths and fewer blocks for 1-D launches: options.block_width, options.grid_blocks. */
+/* Other block widths and numbers of blocks for 1-D launches: options.block_width, options.grid_blocks,
+ * options.more_blocks. */
 static void set_shape(gs_launch *launch) {
     const gs_launch_config *c = launch->config;
     memcpy(launch->grid, c->grid, sizeof launch->grid);
@@ -328,8 +329,9 @@ static void set_shape(gs_launch *launch) {
     if (width > 0 && any_shape) {
         launch->block[0] = width;
     }
-    if (blocks > 0 && any_shape && c->grid[1] == 1 && c->grid[2] == 1 && c->grid[0] > blocks) {
-        launch->grid[0] = blocks;
+    if (any_shape && c->grid[1] == 1 && c->grid[2] == 1) {
+        launch->grid[0] = blocks > 0 && c->grid[0] > blocks ? blocks : c->grid[0];
+        launch->grid[0] += (uint32_t)gs_get_options()->more_blocks;
     }
     launch->n_blocks = (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2];
 }

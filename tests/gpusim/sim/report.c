@@ -126,6 +126,9 @@ void gs_report(gs_check check, gs_warp *w, const gs_instr *i, int lane, const ch
         r->text = strdup(text);
         fprintf(stderr, "gpusim: %s: %s; kernel %s, launch %llu, %s, %s (PTX line %d: %s)\n", check_name[check], text,
                 name, (unsigned long long)w->launch->number, thread, place, i->ptx_line, i->text);
+        if (gs_get_options()->stop) {
+            gs_finish();
+        }
     }
     pthread_mutex_unlock(&lock);
 }

@@ -17,12 +17,14 @@ typedef struct {
                         vocabulary are right for any width), but for kernels with a launch bound; 0: as launched */
     int grid_blocks; /* grid=N: 1-D launches of kernels without a launch bound run with N blocks at most (kernels of our
                         vocabulary are right for any number): loops go round often, unrolled ones reach their body */
+    int more_blocks; /* more_blocks=N: so many blocks more for the same launches; they must find nothing to do */
     int64_t slice;   /* average instructions between preemptions; default 50                                */
     int architecture;   /* arch=80|90|100|120: limits and properties of the device; default 80                 */
     int64_t memory;     /* memory=MB of the simulated GPU; default 16384                                       */
     const char *ptx;    /* ptx=FILE: this text instead of the module that has the entry which its first line names, as
                            "// replaces ENTRY" (mutants/mutate.py)                                              */
     const char *report; /* report=FILE: the reports and totals as JSON, besides stderr                         */
+    bool stop;          /* stop=1: the first report of a kernel ends the program                              */
     bool exact;         /* exact=1: approximate instructions without their documented error                    */
     char fail_call[64]; /* fail=NAME:N: the N-th call of this library function fails (libs)                    */
     int fail_at;
