@@ -9,6 +9,7 @@ typedef struct {
     bool bias, noise, noise_each, up, demodulate;
     double w_gain;
     ho_act act;
+    bool fixed_x, tiny_w; /* no gradient for x; weights that the demodulation's epsilon shows in (no gradient) */
 } form;
 
 #define LRELU2                                                                                                         \
@@ -19,6 +20,8 @@ static const form UP = {true, true, false, true, true, 0.0, LRELU2};
 static const form UP_BARE = {false, false, false, true, true, 0.0, {HO_LINEAR, 0.0, 1.0, 1.0, 1.0}};
 static const form RGB = {true, false, false, false, false, 0.37, {HO_LINEAR, 0.0, 1.0, 1.0, 1.0}};
 static const form BARE = {false, false, false, false, true, 0.0, {HO_LRELU, 0.0, 1.0, 1.0, 2.0}};
+static const form FIXED = {true, true, false, false, true, 0.0, LRELU2, .fixed_x = true};
+static const form TINY = {true, true, false, false, true, 0.0, LRELU2, .tiny_w = true};
 
 /* Rounding to TF32 may turn the sign of a number near 0, and with it the slope: without a kink the budget is tighter.
  */
@@ -29,9 +32,9 @@ static void shape(ot_problem *p) {
     const int64_t *n = p->n;
     const form *f = p->options;
     const int64_t P = f->up ? 2 * n[1] : n[1], Q = f->up ? 2 * n[2] : n[2];
-    ot_in(p, OT_NORMAL, HO_SHAPE(n[0], n[1], n[2], n[3]));
+    (f->fixed_x ? ot_in_constant : ot_in)(p, OT_NORMAL, HO_SHAPE(n[0], n[1], n[2], n[3]));
     ot_in(p, OT_POSITIVE, HO_SHAPE(n[0], n[3]));
-    ot_in(p, OT_NORMAL, HO_SHAPE(n[4], n[5], n[5], n[3]));
+    (f->tiny_w ? ot_in_constant : ot_in)(p, f->tiny_w ? OT_TINY : OT_NORMAL, HO_SHAPE(n[4], n[5], n[5], n[3]));
     if (f->bias) {
         ot_in(p, OT_NORMAL, HO_SHAPE(n[4]));
     }
@@ -137,7 +140,8 @@ static void truth(const ot_problem *p, const double *const *x, double *y) {
 static const ot_case SAME[] = {{{1, 1, 1, 1, 1, 3}, &PLAIN},   {{2, 5, 3, 3, 5, 3}, &PLAIN},
                                {{2, 4, 4, 31, 33, 3}, &PLAIN}, {{3, 3, 5, 5, 7, 3}, &EACH},
                                {{2, 3, 5, 7, 3, 3}, &BARE},    {{1, 3, 3, 33, 3, 1}, &BARE},
-                               {{1, 2, 2, 257, 3, 3}, &PLAIN}};
+                               {{1, 2, 2, 257, 3, 3}, &PLAIN}, {{5, 3, 2, 3, 4, 3}, &FIXED},
+                               {{4, 2, 3, 5, 9, 1}, &TINY},    {{2, 23, 29, 2, 3, 1}, &PLAIN}};
 static const ot_case TO_RGB[] = {
     {{1, 1, 1, 1, 3, 1}, &RGB}, {{2, 3, 5, 31, 3, 1}, &RGB}, {{3, 7, 5, 33, 3, 1}, &RGB}, {{1, 3, 3, 257, 1, 1}, &RGB}};
 static const ot_case UPPER[] = {

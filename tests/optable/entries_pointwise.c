@@ -41,7 +41,16 @@ static void bias_truth(const ot_problem *p, const double *const *x, double *y) {
     }
 }
 
-static const ot_case BIAS[] = {SIZES(LRELU), SIZES(LOGISTIC), {{13, 17}, &LINEAR}, {{13, 17}, &RELU}};
+/* Many rows: sums in many parts. */
+static const ot_case BIAS[] = {
+    SIZES(LRELU), SIZES(LOGISTIC), {{13, 17}, &LINEAR}, {{13, 17}, &RELU}, {{331, 2}, &LRELU}};
+static const ot_case FIXED[] = {{{1, 1}, &LRELU}, {{257, 33}, &LRELU}, {{67, 5}, &LOGISTIC}};
+
+static void fixed_shape(ot_problem *p) {
+    ot_in_constant(p, OT_NORMAL, HO_SHAPE(p->n[0], p->n[1]));
+    ot_in(p, OT_NORMAL, HO_SHAPE(p->n[1]));
+    ot_out(p, (double)p->n[0], HO_SHAPE(p->n[0], p->n[1]));
+}
 
 static void act_shape(ot_problem *p) {
     ot_in(p, OT_AWAY, HO_SHAPE(p->n[0], p->n[1]));
@@ -186,6 +195,7 @@ static const ot_case RESHAPE[] = {{{1, 1}, NULL}, {{31, 5}, NULL}, {{257, 3}, NU
 const ot_entry ot_pointwise[] = {
     {"bias_act", "bias_act_forward bias_act_backward column_total act_backward", bias_shape, bias_run, bias_truth,
      OT_CASES(BIAS)},
+    {"bias_act_fixed", "bias_act_backward", fixed_shape, bias_run, bias_truth, OT_CASES(FIXED)},
     {"act", "act_forward act_backward", act_shape, act_run, act_truth, OT_CASES(ACT)},
     {"bias_act_tangent", "act_backward", tangent_shape, tangent_run, tangent_truth, OT_CASES(TANGENT)},
     {"add", "add scale", add_shape, add_run, add_truth, OT_CASES(COUNTS)},

@@ -41,7 +41,8 @@ static void fir_truth(const ot_problem *p, const double *const *x, double *y) {
         {{1, 4, 3, 31, up, down, before, after}, NULL}, {{1, 3, 9, 33, up, down, before, after}, NULL}, {              \
         {1, 3, 2, 257, up, down, before, after}, NULL                                                                  \
     }
-static const ot_case FIR[] = {FIRS(2, 1, 2, 1), FIRS(1, 2, 1, 1), FIRS(1, 1, 2, 2), FIRS(1, 2, 2, 2)};
+static const ot_case FIR[] = {FIRS(2, 1, 2, 1), FIRS(1, 2, 1, 1), FIRS(1, 1, 2, 2), FIRS(1, 2, 2, 2),
+                              FIRS(2, 1, 3, 3), FIRS(3, 2, 1, 4), FIRS(1, 5, 2, 3)};
 
 /* ---- resize: N, H, W, C, P, Q -------------------------------------------------------------------------------------
  */

@@ -71,6 +71,8 @@ static double draw(ot_values values, uint64_t seed, uint64_t index) {
         v += v < 0.0 ? -0.1 : 0.1;
     } else if (values == OT_POSITIVE) {
         v = 0.5 + ot_uniform(seed, index);
+    } else if (values == OT_TINY) {
+        v *= 1e-4;
     }
     return (double)(float)v;
 }

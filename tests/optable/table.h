@@ -25,6 +25,7 @@ typedef enum {
     OT_NORMAL,   /* standard normal                 */
     OT_AWAY,     /* standard normal, 0.1 off 0      */
     OT_POSITIVE, /* uniform in [0.5, 1.5)           */
+    OT_TINY,     /* standard normal times 1e-4      */
 } ot_values;
 
 typedef struct {

@@ -1,6 +1,7 @@
 """Mutants of a kernel's PTX: what can be changed, where, and a name for each change that stays while the kernel does."""
 import collections
 import hashlib
+import pickle
 import re
 import subprocess
 from pathlib import Path
@@ -137,8 +138,21 @@ def mutants_of_entry(source, lines, files, entry, kernel, begin, end, bound):
 
 
 def all_mutants(build):
+    """Every mutant of every kernel; kept in BUILD/gpusim/mutants.pickle for these texts and this file."""
+    texts, cache = modules(build), build / "gpusim" / "mutants.pickle"
+    stamp = digest(Path(__file__).read_text(), *texts.values())
+    if cache.exists():
+        kept = pickle.loads(cache.read_bytes())
+        if kept[0] == stamp:
+            return [Mutant(*m) for m in kept[1]]
+    found = find_mutants(texts)
+    cache.write_bytes(pickle.dumps((stamp, [tuple(m) for m in found])))
+    return found
+
+
+def find_mutants(texts):
     found = []
-    for source, text in modules(build).items():
+    for source, text in texts.items():
         lines = text.split("\n")
         files = dict(re.findall(r'^\.file\s+(\d+) "(.*)"', text, re.M))
         bounds = entries(text)

@@ -64,13 +64,13 @@ class Table:
                                 env=self.environment("order=forward")).stdout.split("\n")
         return list(dict.fromkeys(line.split(":")[0] for line in listed if re.match(r"\w+:", line)))
 
-    def learn(self, cache):
-        """One run a case says which kernels it launches; kept in `cache` for the program's date."""
+    def learn(self, cache, only):
+        """One run a case says which kernels it launches; kept in `cache` for the program's date, but for `only` some."""
         stamp = Path(self.program).stat().st_mtime
-        if cache.exists() and (kept := json.loads(cache.read_text()))["stamp"] == stamp:
+        if not only and cache.exists() and (kept := json.loads(cache.read_text()))["stamp"] == stamp:
             self.cases = kept["cases"]
             return
-        for huge, name in [(h, n) for h in (False, True) for n in self.names(h)]:
+        for huge, name in [(False, n) for n in only] or [(h, n) for h in (False, True) for n in self.names(h)]:
             with tempfile.TemporaryDirectory() as folder:
                 report, before = Path(folder) / "report", os.times()
                 options = HUGE if huge else "order=forward"
@@ -84,7 +84,8 @@ class Table:
                         self.cases.setdefault(kernel["symbol"], []).append([seconds, kernel["instructions"], name, huge])
         for runs in self.cases.values():
             runs.sort()
-        cache.write_text(json.dumps({"stamp": stamp, "cases": self.cases}))
+        if not only:
+            cache.write_text(json.dumps({"stamp": stamp, "cases": self.cases}))
 
     def trials(self, mutant):
         """[(options, arguments, seconds of the right kernel)], quick ones first."""
@@ -220,6 +221,7 @@ def arguments_of():
     parser.add_argument("--source", default="", help="only files with this in their name")
     parser.add_argument("--kind", default="", help="only this kind of change")
     parser.add_argument("--keys", default="", help="only these mutants, by name, with commas")
+    parser.add_argument("--cases", default="", help="only these cases of the table, with commas")
     parser.add_argument("--again", action="store_true", help="survivors and those not run anew")
     parser.add_argument("--report", action="store_true", help="run nothing, write the table")
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
@@ -260,7 +262,7 @@ def main():
     complete = not todo
     if todo and not args.report:
         table = Table((args.program or args.build / "tests" / "optable-cuda").resolve(), (args.lib or args.build / "gpusim" / "lib").resolve())
-        table.learn(args.build / "gpusim" / "mutant_cases.json")
+        table.learn(args.build / "gpusim" / "mutant_cases.json", [c for c in args.cases.split(",") if c])
         complete = run_all(todo, modules(args.build), table, results, args)
     reasons = read_reasons(args.reasons)
     left = len([m for m in sample_of(every) if m.key not in results])
