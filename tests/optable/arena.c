@@ -1,7 +1,7 @@
-/* src/tensor/arena.h for the table: each block is an allocation of its own, exactly as long as asked for, and goes back at
- * once. The arena of the library hands out pieces of large chunks, rounded up to 256 bytes: there a kernel that reads or
- * writes one element too far, or a block that has been given back, meets memory that is in order for every checker. The
- * linker takes these functions and leaves the library's. */
+/* src/tensor/arena.h for the table: each block is an allocation of its own, exactly as long as asked for, and goes back
+ * at once. The arena of the library hands out pieces of large chunks, rounded up to 256 bytes: there a kernel that
+ * reads or writes one element too far, or a block that has been given back, meets memory that is in order for every
+ * checker. The linker takes these functions and leaves the library's. */
 #include "../../src/tensor/arena.h"
 
 #include <stdlib.h>

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "pool.h"
+
 /* ---- fir: N, H, W, C, up, down, before, after ---------------------------------------------------------------------
  */
 
@@ -73,9 +75,10 @@ static void resize_truth(const ot_problem *p, const double *const *x, double *y)
     }
 }
 
-static const ot_case RESIZE[] = {{{1, 1, 1, 1, 1, 1}, NULL},  {{2, 5, 3, 3, 7, 11}, NULL}, {{1, 7, 11, 31, 3, 5}, NULL},
-                                 {{1, 4, 4, 33, 8, 8}, NULL}, {{2, 8, 6, 5, 4, 3}, NULL},  {{1, 3, 2, 257, 5, 3}, NULL},
-                                 {{1, 1, 5, 3, 4, 5}, NULL}};
+static const ot_case RESIZE[] = {
+    {{1, 1, 1, 1, 1, 1}, NULL},  {{2, 5, 3, 3, 7, 11}, NULL},  {{1, 7, 11, 31, 3, 5}, NULL},
+    {{1, 4, 4, 33, 8, 8}, NULL}, {{2, 8, 6, 5, 4, 3}, NULL},   {{1, 3, 2, 257, 5, 3}, NULL},
+    {{1, 1, 5, 3, 4, 5}, NULL},  {{1, 1, 1, 2, 17, 17}, NULL}, {{1, 2, 3, 2, 41, 33}, NULL}};
 
 /* ---- pooling: N, H, W, C, kernel, stride, pad, ceil ---------------------------------------------------------------
  */
@@ -126,7 +129,51 @@ static void avg_truth(const ot_problem *p, const double *const *x, double *y) {
 
 static const ot_case MAX[] = {{{1, 1, 1, 1, 1, 1, 0, 0}, NULL},   {{2, 7, 5, 3, 3, 2, 1, 0}, NULL},
                               {{2, 8, 6, 31, 3, 2, 0, 1}, NULL},  {{1, 7, 9, 33, 2, 2, 0, 0}, NULL},
-                              {{1, 6, 5, 257, 3, 2, 1, 0}, NULL}, {{3, 11, 13, 5, 3, 1, 1, 0}, NULL}};
+                              {{1, 6, 5, 257, 3, 2, 1, 0}, NULL}, {{3, 11, 13, 5, 3, 1, 1, 0}, NULL},
+                              {{1, 6, 10, 1, 3, 1, 0, 0}, NULL},  {{1, 10, 6, 1, 3, 2, 0, 0}, NULL},
+                              {{1, 97, 3, 1, 3, 2, 1, 0}, NULL},  {{1, 3, 97, 1, 3, 2, 1, 0}, NULL}};
+/* Of equal values in a window the first is chosen. */
+static void choice_shape(ot_problem *p) {
+    pool_shape(p);
+    p->input[0].values = OT_STEPS;
+}
+
+static ho_status choice_run(ho_context *context, const ot_problem *p, ho_tensor *const *x, ho_tensor **y) {
+    const int64_t *n = p->n, *out = p->output.dim, count = p->output.count;
+    const ho_pool_shape shape = {n[0], n[1], n[2], n[3], out[1], out[2], n[4], n[5], n[6]};
+    ho_tensor *most;
+    void *choice;
+    uint8_t taps[1024];
+    float host[1024];
+    HO_REQUIRE(count <= 1024, "too many windows for this entry");
+    HO_TRY(ho_tensor_new(context, 4, out, &most));
+    HO_TRY(ho_tensor_new(context, 4, out, y));
+    HO_TRY(ho_scratch_bytes(context, (size_t)count, &choice));
+    HO_TRY(ho_k_max_pool(ho_context_stream(context), &shape, x[0]->data, most->data, choice));
+    HO_TRY(ho_device_download(ho_context_device(context), taps, choice, (size_t)count));
+    for (int64_t i = 0; i < count; ++i) {
+        host[i] = taps[i];
+    }
+    return ho_tensor_set_host(context, *y, host);
+}
+
+static void choice_truth(const ot_problem *p, const double *const *x, double *y) {
+    const int64_t *n = p->n, C = n[3], k = n[4], P = pool_size(p, n[1]), Q = pool_size(p, n[2]);
+    for (int64_t at = 0; at < p->output.count; ++at) {
+        double most = -HUGE_VAL;
+        for (int64_t t = 0; t < k * k; ++t) {
+            const int64_t h = at / C / Q % P * n[5] + t / k - n[6], w = at / C % Q * n[5] + t % k - n[6];
+            if (h >= 0 && h < n[1] && w >= 0 && w < n[2] &&
+                x[0][((at / C / Q / P * n[1] + h) * n[2] + w) * C + at % C] > most) {
+                most = x[0][((at / C / Q / P * n[1] + h) * n[2] + w) * C + at % C];
+                y[at] = (double)t;
+            }
+        }
+    }
+}
+
+static const ot_case CHOICE[] = {
+    {{2, 7, 5, 3, 3, 2, 1, 0}, NULL}, {{1, 8, 6, 5, 3, 1, 0, 0}, NULL}, {{1, 6, 5, 33, 2, 2, 0, 0}, NULL}};
 static const ot_case AVG[] = {{{1, 1, 1, 1, 1, 1, 0, 0}, NULL},
                               {{2, 6, 4, 3, 2, 2, 0, 0}, NULL},
                               {{1, 9, 6, 31, 3, 3, 0, 0}, NULL},
@@ -161,6 +208,8 @@ const ot_entry ot_resampling[] = {
     {"resize_bilinear", "resample_kernel resample_backward_kernel", resize_shape, resize_run, resize_truth,
      OT_CASES(RESIZE)},
     {"max_pool", "max_pool_kernel max_pool_backward_kernel", pool_shape, max_run, max_truth, OT_CASES(MAX)},
+    {"max_pool_choice", "max_pool_kernel", choice_shape, choice_run, choice_truth, OT_CASES(CHOICE),
+     .forward_only = true},
     {"avg_pool", "avg_pool_kernel avg_pool_backward_kernel", pool_shape, avg_run, avg_truth, OT_CASES(AVG)},
     {"global_mean", "column_partials column_totals spread_kernel", mean_shape, mean_run, mean_truth, OT_CASES(MEAN),
      .gain = 2},

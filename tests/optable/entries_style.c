@@ -117,6 +117,12 @@ static void std_shape(ot_problem *p) {
     ot_out(p, (double)(p->n[1] * p->n[2]), HO_SHAPE(p->n[0], p->n[1], 1, p->n[2] + 1));
 }
 
+/* Differences as small as the square root of the epsilon. */
+static void std_tiny_shape(ot_problem *p) {
+    std_shape(p);
+    p->input[0].values = OT_TINY;
+}
+
 static void std_tangent_shape(ot_problem *p) {
     ot_in(p, OT_NORMAL, HO_SHAPE(p->n[0], p->n[1], 1, p->n[2]));
     std_shape(p);
@@ -172,6 +178,7 @@ const ot_entry ot_style[] = {
     {"mix_rows", "mix_rows mix_rows_backward", mix_shape, mix_run, mix_truth, OT_CASES(ROWS)},
     {"broadcast_batch", "repeat_middle sum_middle", batch_shape, batch_run, batch_truth, OT_CASES(BATCH)},
     {"minibatch_std", "mbstd mbstd_spread mbstd_gather mbstd_backward", std_shape, std_run, std_truth, OT_CASES(STD)},
+    {"minibatch_std_tiny", "mbstd", std_tiny_shape, std_run, std_truth, OT_CASES(STD), .forward_only = true},
     {"minibatch_std_tangent", "mbstd mbstd_spread mbstd_gather mbstd_backward", std_tangent_shape, std_tangent_run,
      std_truth, OT_CASES(STD), .gain = 4},
     {0},
