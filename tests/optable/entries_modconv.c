@@ -144,8 +144,10 @@ static const ot_case SAME[] = {{{1, 1, 1, 1, 1, 3}, &PLAIN},   {{2, 5, 3, 3, 5, 
                                {{4, 2, 3, 5, 9, 1}, &TINY},    {{2, 23, 29, 2, 3, 1}, &PLAIN}};
 static const ot_case TO_RGB[] = {
     {{1, 1, 1, 1, 3, 1}, &RGB}, {{2, 3, 5, 31, 3, 1}, &RGB}, {{3, 7, 5, 33, 3, 1}, &RGB}, {{1, 3, 3, 257, 1, 1}, &RGB}};
-static const ot_case UPPER[] = {
-    {{1, 1, 1, 1, 1, 3}, &UP}, {{2, 3, 2, 3, 5, 3}, &UP}, {{1, 2, 3, 31, 33, 3}, &UP}, {{2, 2, 2, 5, 3, 3}, &UP_BARE}};
+static const ot_case UPPER[] = {{{1, 1, 1, 1, 1, 3}, &UP},   {{2, 3, 2, 3, 5, 3}, &UP},
+                                {{1, 2, 3, 31, 33, 3}, &UP}, {{2, 2, 2, 5, 3, 3}, &UP_BARE},
+                                {{1, 2, 1, 2, 257, 3}, &UP}, {{1, 1, 2, 2, 259, 3}, &UP_BARE},
+                                {{5, 2, 1, 2, 3, 3}, &UP}};
 /* Channels as the fused kernels take them. */
 static const ot_case FUSED[] = {{{1, 4, 4, 32, 32, 3}, &PLAIN},
                                 {{2, 5, 7, 64, 32, 3}, &EACH},
