@@ -21,6 +21,8 @@ static const form UP_BARE = {false, false, false, true, true, 0.0, {HO_LINEAR, 0
 static const form RGB = {true, false, false, false, false, 0.37, {HO_LINEAR, 0.0, 1.0, 1.0, 1.0}};
 static const form BARE = {false, false, false, false, true, 0.0, {HO_LRELU, 0.0, 1.0, 1.0, 2.0}};
 static const form FIXED = {true, true, false, false, true, 0.0, LRELU2, .fixed_x = true};
+static const form NOISE = {false, true, false, false, true, 0.0, LRELU2};
+static const form UP_NOISE = {false, true, true, true, true, 0.0, LRELU2};
 static const form TINY = {true, true, false, false, true, 0.0, LRELU2, .tiny_w = true};
 
 /* Rounding to TF32 may turn the sign of a number near 0, and with it the slope: without a kink the budget is tighter.
@@ -137,17 +139,17 @@ static void truth(const ot_problem *p, const double *const *x, double *y) {
     free(w);
 }
 
-static const ot_case SAME[] = {{{1, 1, 1, 1, 1, 3}, &PLAIN},   {{2, 5, 3, 3, 5, 3}, &PLAIN},
-                               {{2, 4, 4, 31, 33, 3}, &PLAIN}, {{3, 3, 5, 5, 7, 3}, &EACH},
-                               {{2, 3, 5, 7, 3, 3}, &BARE},    {{1, 3, 3, 33, 3, 1}, &BARE},
-                               {{1, 2, 2, 257, 3, 3}, &PLAIN}, {{5, 3, 2, 3, 4, 3}, &FIXED},
-                               {{4, 2, 3, 5, 9, 1}, &TINY},    {{2, 23, 29, 2, 3, 1}, &PLAIN}};
+static const ot_case SAME[] = {
+    {{1, 1, 1, 1, 1, 3}, &PLAIN},   {{2, 5, 3, 3, 5, 3}, &PLAIN}, {{2, 4, 4, 31, 33, 3}, &PLAIN},
+    {{3, 3, 5, 5, 7, 3}, &EACH},    {{2, 3, 5, 7, 3, 3}, &BARE},  {{1, 3, 3, 33, 3, 1}, &BARE},
+    {{1, 2, 2, 257, 3, 3}, &PLAIN}, {{5, 3, 2, 3, 4, 3}, &FIXED}, {{4, 2, 3, 5, 9, 1}, &TINY},
+    {{2, 23, 29, 2, 3, 1}, &PLAIN}, {{2, 3, 5, 7, 3, 3}, &NOISE}, {{1, 3, 3, 5, 33, 1}, &NOISE}};
 static const ot_case TO_RGB[] = {
     {{1, 1, 1, 1, 3, 1}, &RGB}, {{2, 3, 5, 31, 3, 1}, &RGB}, {{3, 7, 5, 33, 3, 1}, &RGB}, {{1, 3, 3, 257, 1, 1}, &RGB}};
-static const ot_case UPPER[] = {{{1, 1, 1, 1, 1, 3}, &UP},   {{2, 3, 2, 3, 5, 3}, &UP},
-                                {{1, 2, 3, 31, 33, 3}, &UP}, {{2, 2, 2, 5, 3, 3}, &UP_BARE},
-                                {{1, 2, 1, 2, 257, 3}, &UP}, {{1, 1, 2, 2, 259, 3}, &UP_BARE},
-                                {{5, 2, 1, 2, 3, 3}, &UP}};
+static const ot_case UPPER[] = {
+    {{1, 1, 1, 1, 1, 3}, &UP},      {{2, 3, 2, 3, 5, 3}, &UP},       {{1, 2, 3, 31, 33, 3}, &UP},
+    {{2, 2, 2, 5, 3, 3}, &UP_BARE}, {{1, 2, 1, 2, 257, 3}, &UP},     {{1, 1, 2, 2, 259, 3}, &UP_BARE},
+    {{5, 2, 1, 2, 3, 3}, &UP},      {{2, 2, 3, 5, 3, 3}, &UP_NOISE}, {{1, 1, 2, 2, 258, 3}, &UP_NOISE}};
 /* Channels as the fused kernels take them. */
 static const ot_case FUSED[] = {{{1, 4, 4, 32, 32, 3}, &PLAIN},
                                 {{2, 5, 7, 64, 32, 3}, &EACH},

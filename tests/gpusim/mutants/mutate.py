@@ -97,7 +97,7 @@ class Table:
         few = ["--stop", "--samples", "16"]
         sync = mutant.kind in ("barrier", "shuffle", "atomic")
         if not mutant.bound:  # else the simulator leaves blocks and grid as launched
-            found += [("order=forward,block=32,grid=2", [*few, n], s) for s, n in small]
+            found += [("order=forward,block=32,grid=1", [*few, n], s) for s, n in small]
         found += [("order=forward", ["--stop", n], s) for s, n in small]
         if not mutant.bound:
             found += [("order=reverse,block=1024,more_blocks=3", [*few, n], s) for s, n in small]
