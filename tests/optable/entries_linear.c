@@ -94,7 +94,7 @@ static void tangent_shape(ot_problem *p) {
     const int64_t *n = p->n, P = out_of(p, n[1]), Q = out_of(p, n[2]);
     ot_in(p, OT_NORMAL, HO_SHAPE(n[0], n[1], n[2], n[3]));
     ot_in(p, OT_NORMAL, HO_SHAPE(n[4], n[5], n[5], n[3]));
-    ot_in_constant(p, OT_AWAY, HO_SHAPE(n[0], P, Q, n[4]));
+    ot_in_constant(p, OT_STEPS, HO_SHAPE(n[0], P, Q, n[4]));
     ot_out(p, (double)(n[5] * n[5] * (n[3] + n[4]) + n[0] * P * Q), HO_SHAPE(n[0], P, Q, n[4]));
 }
 
@@ -108,7 +108,7 @@ static void tangent_truth(const ot_problem *p, const double *const *x, double *y
     const ot_problem plain = {.n = p->n};
     conv_truth(&plain, x, y);
     for (int64_t i = 0; i < p->output.count; ++i) {
-        y[i] *= a->x_gain * a->gain * (a->act == HO_LRELU && x[2][i] < 0.0 ? a->slope : 1.0);
+        y[i] *= a->x_gain * a->gain * (a->act == HO_LRELU && x[2][i] <= 0.0 ? a->slope : 1.0);
     }
 }
 

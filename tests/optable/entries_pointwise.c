@@ -70,10 +70,10 @@ static void act_truth(const ot_problem *p, const double *const *x, double *y) {
 
 static const ot_case ACT[] = {SIZES(LRELU), {{257, 3}, &LOGISTIC}, {{13, 17}, &RELU}, {{13, 17}, &LINEAR}};
 
-/* The tangent at y = input 1, whose sign alone matters. */
+/* The tangent at y = input 1, whose sign alone matters; at 0 it is that below. */
 static void tangent_shape(ot_problem *p) {
     ot_in(p, OT_NORMAL, HO_SHAPE(p->n[0], p->n[1]));
-    ot_in_constant(p, OT_AWAY, HO_SHAPE(p->n[0], p->n[1]));
+    ot_in_constant(p, OT_STEPS, HO_SHAPE(p->n[0], p->n[1]));
     ot_out(p, 1, HO_SHAPE(p->n[0], p->n[1]));
 }
 
@@ -84,7 +84,7 @@ static ho_status tangent_run(ho_context *context, const ot_problem *p, ho_tensor
 static void tangent_truth(const ot_problem *p, const double *const *x, double *y) {
     const ho_act *a = p->options;
     for (int64_t i = 0; i < p->n[0] * p->n[1]; ++i) {
-        y[i] = a->gain * a->x_gain * x[0][i] * (a->act == HO_LRELU && x[1][i] < 0.0 ? a->slope : 1.0);
+        y[i] = a->gain * a->x_gain * x[0][i] * (a->act == HO_LRELU && x[1][i] <= 0.0 ? a->slope : 1.0);
     }
 }
 
