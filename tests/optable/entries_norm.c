@@ -83,7 +83,7 @@ static void running_truth(const ot_problem *p, const double *const *x, double *y
     }
 }
 
-/* ---- dropout: n, first; p = 0.3. Number i is dropped when the first word of its block is below p 2^32. -------- */
+/* ---- dropout: n, first. Number i is dropped when the first word of its block is below p 2^32. ----------------- */
 
 enum { SEED = 5, STREAM = 11 };
 
@@ -92,16 +92,29 @@ static void dropout_shape(ot_problem *p) {
     ot_out(p, 1, HO_SHAPE(p->n[0]));
 }
 
+/* A rate near 0.3 that is exactly the word of one of the numbers: that number stays. */
+static double rate_of(const ot_problem *p) {
+    for (int64_t i = 0; i < p->n[0]; ++i) {
+        uint32_t word[4];
+        ho_philox(SEED, STREAM, (uint64_t)(p->n[1] + i), word);
+        if (word[0] > UINT32_MAX / 5 && word[0] < UINT32_MAX / 5 * 2) {
+            return (double)word[0] * 0x1p-32;
+        }
+    }
+    return 0.3;
+}
+
 static ho_status dropout_run(ho_context *context, const ot_problem *p, ho_tensor *const *x, ho_tensor **y) {
-    return ho_dropout(context, x[0], 0.3, SEED, STREAM, (uint64_t)p->n[1], y);
+    return ho_dropout(context, x[0], rate_of(p), SEED, STREAM, (uint64_t)p->n[1], y);
 }
 
 static void dropout_truth(const ot_problem *p, const double *const *x, double *y) {
+    const double rate = rate_of(p);
     for (int64_t i = 0; i < p->n[0]; ++i) {
         const uint64_t at = (uint64_t)(p->n[1] + i);
         uint32_t word[4];
         ho_philox(SEED, STREAM, at, word);
-        y[i] = (double)word[0] < 0.3 * 0x1p32 ? 0.0 : x[0][i] / 0.7;
+        y[i] = (double)word[0] < rate * 0x1p32 ? 0.0 : x[0][i] / (1.0 - rate);
     }
 }
 
