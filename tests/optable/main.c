@@ -8,7 +8,7 @@
 #include <string.h>
 
 const ot_entry *const ot_families[] = {ot_pointwise, ot_linear,  ot_style, ot_modconv, ot_resampling, ot_norm,
-                                       ot_loss,      ot_kernels, ot_head,  ot_augment, NULL};
+                                       ot_loss,      ot_kernels, ot_head,  ot_augment, ot_fused,      NULL};
 
 typedef struct {
     int passed, failed, not_run;

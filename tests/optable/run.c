@@ -203,7 +203,8 @@ static ho_status upload(const job *j, ho_tensor *t, const double *host) {
 static void judge(job *j, const char *what, int input, double error) {
     ot_result *r = j->result;
     const double gain = j->entry->gain > 0.0 ? j->entry->gain : 1.0;
-    const double eps = j->entry->bf16 ? 0x1p-7 / 12.0 : j->entry->tensor_cores ? 0x1p-10 / 12.0 : FLT_EPSILON;
+    const bool rounded = j->entry->tensor_cores && !j->entry->exact;
+    const double eps = !rounded ? FLT_EPSILON : j->entry->bf16 ? 0x1p-7 / 12.0 : 0x1p-10 / 12.0;
     const double budget = (8.0 + 4.0 * sqrt(fmax(j->p.terms, 1.0))) * eps * gain;
     double *worst = input < 0 ? &r->forward : &r->gradient, *of = input < 0 ? &r->forward_budget : &r->gradient_budget;
     if (!(error / budget <= (*of > 0.0 ? *worst / *of : -1.0))) {

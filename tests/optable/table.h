@@ -66,13 +66,14 @@ typedef struct {
     bool tensor_cores; /* operands rounded to TF32: the cuda target's fused kernels; not run on cpu */
     bool bf16;         /* to bf16, with tensor_cores                                               */
     double gain;       /* 0 counts as 1 */
+    bool exact;        /* with tensor_cores: operands that rounding leaves as they are             */
 } ot_entry;
 
 #define OT_CASES(array) (array), (int)(sizeof(array) / sizeof *(array))
 
 /* One family of entries, an array in its own file that ends with an entry without name. */
 extern const ot_entry ot_pointwise[], ot_linear[], ot_style[], ot_modconv[], ot_resampling[], ot_norm[], ot_loss[],
-    ot_kernels[], ot_head[], ot_augment[];
+    ot_kernels[], ot_head[], ot_augment[], ot_fused[];
 extern const ot_entry *const ot_families[];
 
 /* A number that depends on (seed, index) alone. */

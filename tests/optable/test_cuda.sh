@@ -25,8 +25,8 @@ run() { # name, options of the simulator, the program's arguments; passes with n
 run as_launched "order=forward,report=$work/report.json" --json "$work/result.json"
 python3 tests/optable/coverage.py "$program" "$work/report.json" || status=1
 python3 tests/optable/ledger.py check "$work/result.json" || status=1
-run small_blocks "order=forward,block=32,grid=1" --samples 16
-run two_warps "order=forward,block=64,grid=2" --samples 16
+run small_blocks "order=forward,block=32,grid=1" --any-width --samples 16
+run two_warps "order=forward,block=64,grid=2" --any-width --samples 16
 run wide_blocks_backwards "order=reverse,block=1024,more_blocks=3" --samples 16
 run random_order "order=random,seed=${SEED:-1}" --samples 16
 # A process each: the simulator's addresses are not endless.
