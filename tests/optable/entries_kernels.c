@@ -8,8 +8,9 @@
 #include "handsoff/random.h"
 #include "update.h"
 
-static const ot_case COUNTS[] = {{{1, 0}, NULL},   {{31, 3}, NULL},   {{33, 4}, NULL},   {{255, 1}, NULL},
-                                 {{257, 7}, NULL}, {{1023, 0}, NULL}, {{1025, 5}, NULL}, {{9973, 3}, NULL}};
+static const ot_case COUNTS[] = {{{1, 0}, NULL},    {{31, 3}, NULL},   {{33, 4}, NULL},
+                                 {{255, 1}, NULL},  {{257, 7}, NULL},  {{1023, 0}, NULL},
+                                 {{1025, 5}, NULL}, {{9973, 3}, NULL}, {{127, 1}, NULL}};
 enum { SEED = 17, STREAM = 23 };
 
 /* ---- fills: n, first ----------------------------------------------------------------------------------------------

@@ -118,8 +118,8 @@ static void dropout_truth(const ot_problem *p, const double *const *x, double *y
     }
 }
 
-static const ot_case DROPOUT[] = {{{1, 0}, NULL},    {{31, 3}, NULL},   {{33, 1}, NULL},  {{257, 2}, NULL},
-                                  {{1023, 5}, NULL}, {{1025, 0}, NULL}, {{9973, 7}, NULL}};
+static const ot_case DROPOUT[] = {{{1, 0}, NULL},    {{31, 3}, NULL},   {{33, 1}, NULL},   {{257, 2}, NULL},
+                                  {{1023, 5}, NULL}, {{1025, 0}, NULL}, {{9973, 7}, NULL}, {{127, 4}, NULL}};
 
 const ot_entry ot_norm[] = {
     {"batch_norm",

@@ -126,8 +126,8 @@ static void scale_truth(const ot_problem *p, const double *const *x, double *y) 
     }
 }
 
-static const ot_case COUNTS[] = {{{1}, NULL},   {{31}, NULL},   {{33}, NULL},   {{255}, NULL},
-                                 {{257}, NULL}, {{1023}, NULL}, {{1025}, NULL}, {{9973}, NULL}};
+static const ot_case COUNTS[] = {{{1}, NULL},    {{31}, NULL},   {{33}, NULL},   {{255}, NULL}, {{257}, NULL},
+                                 {{1023}, NULL}, {{1025}, NULL}, {{9973}, NULL}, {{127}, NULL}};
 
 /* Rows, channels of a, of b, of c. */
 static void concat_shape(ot_problem *p) {
