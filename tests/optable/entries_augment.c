@@ -138,7 +138,8 @@ static void tangent_truth(const ot_problem *p, const double *const *x, double *y
     augmented(p, x[0], 0.0, y);
 }
 
-static const ot_case CASES[] = {{{1, 2, 3}, NULL}, {{3, 5, 4}, NULL}, {{2, 7, 8}, NULL}};
+static const ot_case CASES[] = {{{1, 2, 3}, NULL}, {{3, 5, 4}, NULL},  {{2, 7, 8}, NULL},
+                                {{4, 6, 5}, NULL}, {{1, 3, 35}, NULL}, {{3, 13, 2}, NULL}};
 
 const ot_entry ot_augment[] = {
     {"augment",

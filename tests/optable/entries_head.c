@@ -313,8 +313,8 @@ static void vote_truth(const ot_problem *p, const double *const *x, double *y) {
     }
 }
 
-static const ot_case VOTE[] = {
-    {{1, 1, 1}, NULL}, {{31, 3, 5}, NULL}, {{127, 10, 2}, NULL}, {{129, 5, 33}, NULL}, {{7, 2, 255}, NULL}};
+static const ot_case VOTE[] = {{{1, 1, 1}, NULL},   {{31, 3, 5}, NULL}, {{127, 10, 2}, NULL}, {{129, 5, 33}, NULL},
+                               {{7, 2, 255}, NULL}, {{9, 7, 4}, NULL},  {{5, 4, 8}, NULL}};
 
 const ot_entry ot_head[] = {
     {"head_pack_gather", "pack_kernel gather_kernel", gather_shape, gather_run, gather_truth, OT_CASES(GATHER),
