@@ -118,7 +118,10 @@ static void forward_truth(const ot_problem *p, const double *const *x, double *y
         {{3, 13, 2, 16, 2, up, SCALE | EPILOGUE}, NULL}, {                                                             \
         {1, 2, 16, 66, 64, up, EPILOGUE}, NULL                                                                         \
     }
-static const ot_case FORWARD[] = {SIZES(0), SIZES(1), {{2, 531, 17, 2, 35, 0, SCALE | EPILOGUE | EACH}, NULL}};
+static const ot_case FORWARD[] = {SIZES(0),
+                                  SIZES(1),
+                                  {{2, 531, 17, 2, 35, 0, SCALE | EPILOGUE | EACH}, NULL},
+                                  {{1, 1055, 17, 20, 62, 0, EPILOGUE}, NULL}};
 
 /* ---- gradients of x and scale: g, x, scale, w -> g_x (N, H, W, C) and g_scale (N, C) one behind the other ----------
  */

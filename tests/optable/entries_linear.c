@@ -78,6 +78,7 @@ static void conv_truth(const ot_problem *p, const double *const *x, double *y) {
     }
 }
 
+static const ho_act RELU = {HO_LRELU, 0.0, 1.0, 1.0, 1.0};
 static const ho_act LRELU = {HO_LRELU, 0.2, 0.7, 1.0, 1.4142135623730951};
 static const ho_act LINEAR = {HO_LINEAR, 0.0, 0.5, 1.0, 2.0};
 #define CONVS(o)                                                                                                       \
@@ -87,7 +88,10 @@ static const ho_act LINEAR = {HO_LINEAR, 0.0, 0.5, 1.0, 2.0};
         {1, 6, 4, 17, 1, 3, 2, 0, 1}, o                                                                                \
     }
 static const ot_case CONV[] = {CONVS(NULL)};
-static const ot_case CONV_ACT[] = {CONVS(&LRELU), {{2, 5, 7, 3, 5, 3, 1, 1, 1}, &LINEAR}};
+static const ot_case CONV_ACT[] = {CONVS(&LRELU),
+                                   {{2, 5, 7, 3, 5, 3, 1, 1, 1}, &LINEAR},
+                                   {{2, 9, 11, 2, 3, 1, 1, 0, 1}, &LRELU},
+                                   {{1, 4, 5, 2, 3, 3, 1, 1, 1}, &RELU}};
 
 /* The tangent: x_dot, w, and y, whose sign alone matters. */
 static void tangent_shape(ot_problem *p) {

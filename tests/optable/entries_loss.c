@@ -6,6 +6,10 @@
 static const ot_case COUNTS[] = {{{1}, NULL},   {{3}, NULL},    {{31}, NULL},   {{33}, NULL},   {{255}, NULL},
                                  {{257}, NULL}, {{1023}, NULL}, {{1025}, NULL}, {{9973}, NULL}, {{127}, NULL}};
 
+/* Segments have 16384 numbers. */
+static const ot_case SUMS[] = {{{1}, NULL},    {{33}, NULL},    {{255}, NULL},
+                               {{1025}, NULL}, {{50000}, NULL}, {{600001}, NULL}};
+
 /* ---- sum, dot, softplus, mean of squares: n ------------------------------------------------------------------------
  */
 
@@ -98,6 +102,12 @@ static int label_of(const ot_problem *p, int64_t row) {
 static void entropy_shape(ot_problem *p) {
     ot_in(p, OT_NORMAL, HO_SHAPE(p->n[0], p->n[1]));
     ot_out(p, (double)(p->n[0] + p->n[1]), HO_SHAPE(1));
+}
+
+/* Logits whose exponentials no float holds. */
+static void entropy_large_shape(ot_problem *p) {
+    entropy_shape(p);
+    p->input[0].values = OT_LARGE;
 }
 
 static ho_status entropy_run(ho_context *context, const ot_problem *p, ho_tensor *const *x, ho_tensor **y) {
@@ -227,8 +237,8 @@ static void lpips_zero_truth(const ot_problem *p, const double *const *x, double
 static const ot_case LPIPS_ZERO[] = {{{2, 40, 2}, NULL}, {{2, 40, 2, 1}, NULL}, {{3, 17, 3}, NULL}};
 
 const ot_entry ot_loss[] = {
-    {"sum", "partial_sums total_sum scale", one_shape, sum_run, sum_truth, OT_CASES(COUNTS)},
-    {"dot", "partial_sums total_sum scale", two_shape, dot_run, dot_truth, OT_CASES(COUNTS)},
+    {"sum", "partial_sums total_sum scale", one_shape, sum_run, sum_truth, OT_CASES(SUMS)},
+    {"dot", "partial_sums total_sum scale", two_shape, dot_run, dot_truth, OT_CASES(SUMS)},
     {"softplus_mean", "softplus_partials group_totals_kernel softplus_backward_kernel", one_shape, softplus_run,
      softplus_truth, OT_CASES(COUNTS)},
     {"mse", "mse_partials group_totals_kernel mse_backward_kernel", two_shape, mse_run, mse_truth, OT_CASES(COUNTS)},
@@ -236,6 +246,8 @@ const ot_entry ot_loss[] = {
      OT_CASES(EACH)},
     {"cross_entropy", "cross_entropy_partials cross_entropy_backward_kernel group_totals_kernel", entropy_shape,
      entropy_run, entropy_truth, OT_CASES(ENTROPY)},
+    {"cross_entropy_large", "cross_entropy_partials", entropy_large_shape, entropy_run, entropy_truth,
+     OT_CASES(ENTROPY), .forward_only = true},
     {"lpips_tap", "lpips_partials lpips_backward_kernel group_totals_kernel", lpips_shape, lpips_run, lpips_truth,
      OT_CASES(LPIPS), .gain = 2},
     {"lpips_tap_zero", "lpips_partials lpips_backward_kernel", lpips_zero_shape, lpips_zero_run, lpips_zero_truth,

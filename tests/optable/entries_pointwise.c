@@ -44,7 +44,7 @@ static void bias_truth(const ot_problem *p, const double *const *x, double *y) {
 /* Many rows: sums in many parts. */
 static const ot_case BIAS[] = {
     SIZES(LRELU), SIZES(LOGISTIC), {{13, 17}, &LINEAR}, {{13, 17}, &RELU}, {{331, 2}, &LRELU}};
-static const ot_case FIXED[] = {{{1, 1}, &LRELU}, {{257, 33}, &LRELU}, {{67, 5}, &LOGISTIC}};
+static const ot_case FIXED[] = {{{1, 1}, &LRELU}, {{257, 33}, &LRELU}, {{67, 33}, &LOGISTIC}, {{13, 17}, &RELU}};
 
 static void fixed_shape(ot_problem *p) {
     ot_in_constant(p, OT_NORMAL, HO_SHAPE(p->n[0], p->n[1]));
@@ -68,7 +68,8 @@ static void act_truth(const ot_problem *p, const double *const *x, double *y) {
     }
 }
 
-static const ot_case ACT[] = {SIZES(LRELU), {{257, 3}, &LOGISTIC}, {{13, 17}, &RELU}, {{13, 17}, &LINEAR}};
+static const ot_case ACT[] = {
+    SIZES(LRELU), {{257, 3}, &LOGISTIC}, {{67, 3}, &LOGISTIC}, {{13, 17}, &RELU}, {{13, 17}, &LINEAR}};
 
 /* The tangent at y = input 1, whose sign alone matters; at 0 it is that below. */
 static void tangent_shape(ot_problem *p) {

@@ -73,6 +73,8 @@ static double draw(ot_values values, uint64_t seed, uint64_t index) {
         v = 0.5 + ot_uniform(seed, index);
     } else if (values == OT_TINY) {
         v *= 1e-4;
+    } else if (values == OT_LARGE) {
+        v *= 100.0;
     } else if (values == OT_STEPS) {
         v = floor(3.0 * ot_uniform(seed, index)) - 1.0;
     }

@@ -26,6 +26,7 @@ typedef enum {
     OT_AWAY,     /* standard normal, 0.1 off 0      */
     OT_POSITIVE, /* uniform in [0.5, 1.5)           */
     OT_TINY,     /* standard normal times 1e-4      */
+    OT_LARGE,    /* standard normal times 100       */
     OT_STEPS,    /* -1, 0 or 1                      */
 } ot_values;
 
