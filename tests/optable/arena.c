@@ -7,15 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct block {
+typedef struct piece {
     void *at;
     size_t bytes;
-    struct block *next;
-} block;
+    struct piece *next;
+} piece;
 
 struct ho_arena {
     ho_device *device;
-    block *blocks;
+    piece *blocks;
     size_t in_use, peak;
 };
 
@@ -43,8 +43,8 @@ static ho_status spoil(ho_device *device, void *at, size_t bytes) {
     return status;
 }
 
-ho_status ho_arena_take(ho_arena *arena, size_t bytes, void **at) {
-    block *taken = calloc(1, sizeof *taken);
+ho_status ho_arena_take(ho_arena *arena, size_t bytes, void **block) {
+    piece *taken = calloc(1, sizeof *taken);
     if (taken == NULL) {
         HO_FAIL(HO_EMEMORY, "cannot allocate a block");
     }
@@ -57,14 +57,14 @@ ho_status ho_arena_take(ho_arena *arena, size_t bytes, void **at) {
     arena->blocks = taken;
     arena->in_use += taken->bytes;
     arena->peak = arena->in_use > arena->peak ? arena->in_use : arena->peak;
-    *at = taken->at;
+    *block = taken->at;
     return spoil(arena->device, taken->at, taken->bytes);
 }
 
-void ho_arena_give(ho_arena *arena, const void *at) {
-    for (block **link = &arena->blocks; *link != NULL; link = &(*link)->next) {
-        block *found = *link;
-        if (found->at == at) {
+void ho_arena_give(ho_arena *arena, const void *block) {
+    for (piece **link = &arena->blocks; *link != NULL; link = &(*link)->next) {
+        piece *found = *link;
+        if (found->at == block) {
             *link = found->next;
             arena->in_use -= found->bytes;
             ho_device_free(arena->device, found->at);

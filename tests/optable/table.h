@@ -66,8 +66,8 @@ typedef struct {
     bool forward_only; /* the call is no differentiable operation */
     bool tensor_cores; /* operands rounded to TF32: the cuda target's fused kernels; not run on cpu */
     bool bf16;         /* to bf16, with tensor_cores                                               */
-    double gain;       /* 0 counts as 1 */
     bool exact;        /* with tensor_cores: operands that rounding leaves as they are             */
+    double gain;       /* 0 counts as 1 */
 } ot_entry;
 
 #define OT_CASES(array) (array), (int)(sizeof(array) / sizeof *(array))
