@@ -121,7 +121,7 @@ static void forward_truth(const ot_problem *p, const double *const *x, double *y
 static const ot_case FORWARD[] = {SIZES(0),
                                   SIZES(1),
                                   {{2, 531, 17, 2, 35, 0, SCALE | EPILOGUE | EACH}, NULL},
-                                  {{1, 1055, 17, 20, 62, 0, EPILOGUE}, NULL}};
+                                  {{1, 1054, 17, 20, 62, 0, EPILOGUE}, NULL}};
 
 /* ---- gradients of x and scale: g, x, scale, w -> g_x (N, H, W, C) and g_scale (N, C) one behind the other ----------
  */
@@ -227,6 +227,8 @@ static const ot_case WEIGHTS[] = {SIZES(0),
                                   SIZES(1),
                                   {{1, 4, 11, 40, 7, 0, SCALE}, NULL},
                                   {{1, 33, 97, 70, 70, 0, SCALE}, NULL},
+                                  {{1, 33, 97, 76, 92, 0, SCALE}, NULL},
+                                  {{1, 17, 97, 92, 76, 1, SCALE}, NULL},
                                   {{1, 17, 97, 70, 66, 1, SCALE}, NULL}};
 
 #define ENTRY(name, kernels, what, cases, half)                                                                        \
