@@ -27,8 +27,12 @@ python3 tests/optable/coverage.py "$program" "$work/report.json" || status=1
 python3 tests/optable/ledger.py check "$work/result.json" || status=1
 run small_blocks "order=forward,block=32,grid=1" --any-width --samples 16
 run two_warps "order=forward,block=64,grid=2" --any-width --samples 16
-run wide_blocks_backwards "order=reverse,block=1024,more_blocks=3" --samples 16
-run random_order "order=random,seed=${SEED:-1}" --samples 16
+run wide_blocks_backwards "order=reverse,block=1024,more_blocks=3" --any-width --samples 16
+run random_order "order=random,seed=${SEED:-1}" --any-width --samples 16
+# Kernels of one width are slow here: the operations, and the kernel that fetches one tile while it multiplies another.
+fused="modconv_fused_smooth modconv_fused_bf16"
+run tensor_cores_backwards "order=reverse" --samples 16 $fused
+run tensor_cores_random_order "order=random,seed=${SEED:-1}" --samples 16 $fused fused_weights_exact
 # A process each: the simulator's addresses are not endless.
 for name in $("$program" --huge --list 2>/dev/null | cut -d: -f1); do
     run "huge_$name" "edge_blocks=1,memory=200000,protect=0" --huge "$name"
