@@ -6,6 +6,9 @@
 const ho_format HO_FORMATS[] = {
     {"folder", "[train/|test/]images/X.jpg + masks/X.png (class numbers) [+ unlabelled/images/]; or a folder of photos",
      ho_list_folder},
+    {"coco",
+     "annotations/instances_train*.json (val*, test*), polygons or run lengths + photos in train*/ or images/train*/",
+     ho_list_coco},
     {"handsoff", "[train/|test/]image_N.png or .jpg + image_maskN.npy or label_N.png [+ latents.npy]",
      ho_list_handsoff},
     {"datasetgan", "training_data/NAME_processed + testing_data/NAME_*, each as for handsoff", ho_list_datasetgan},

@@ -120,6 +120,7 @@ ho_status ho_mat5_read_labels(const char *path, ho_image *label);
 /* ---- the sets ---------------------------------------------------------------------------------------------------- */
 
 ho_status ho_list_folder(ho_listing *listing);
+ho_status ho_list_coco(ho_listing *listing);
 ho_status ho_list_handsoff(ho_listing *listing);
 ho_status ho_list_datasetgan(ho_listing *listing);
 ho_status ho_list_celebamask(ho_listing *listing);

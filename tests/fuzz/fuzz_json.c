@@ -8,8 +8,8 @@ enum { SIZE = 16 };
 static void make_folders(void) {
     static const char *const PHOTOS[] = {"parts/JPEGImages/a.jpg", "city/leftImg8bit/train/x/x_0_leftImg8bit.png",
                                          "city/gtFine/train/x/x_0_gtFine_labelIds.png",
-                                         "city/disparity/train/x/x_0_disparity.png"};
-    for (int i = 0; i < 4; i++) {
+                                         "city/disparity/train/x/x_0_disparity.png", "coco/train/a.jpg"};
+    for (int i = 0; i < 5; i++) {
         fuzz_write_picture(PHOTOS[i]);
     }
 }
@@ -34,6 +34,19 @@ static void read_city(void) {
     ho_listing_free(&city);
 }
 
+static void read_coco(void) {
+    ho_listing coco = {.folder = "coco"};
+    if (ho_list_coco(&coco) == HO_OK) {
+        for (int i = 0; i < coco.n && i < 2; i++) {
+            ho_reading reading;
+            memset(&reading, 0, sizeof reading);
+            (void)coco.read(&coco, &coco.samples[i], &reading);
+            ho_reading_free(&reading);
+        }
+    }
+    ho_listing_free(&coco);
+}
+
 static void read_split(void) {
     ho_listing listing = {.folder = "."};
     int n_missing = 0;
@@ -51,12 +64,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!made) {
         make_folders();
         fuzz_name("parts/annotations.json");
+        fuzz_name("coco/annotations/instances_train.json");
         fuzz_name("city/camera/train/x/x_0_camera.json");
         made = true;
     }
     fuzz_file(data, size);
     read_parts();
     read_city();
+    read_coco();
     read_split();
     return 0;
 }

@@ -87,6 +87,10 @@ def jsons(to):
             categories=[dict(id=first + i, name=n) for i, n in enumerate(("_background_", "wheel", "hood"))],
             annotations=[dict(id=i, image_id=4, category_id=first + 1 + i, segmentation=[shape, shape[::-1]], area=3.5,
                               bbox=[1, 1, 8, 7], iscrowd=False) for i in range(2)])))
+    for name, counts in (("text", "121"), ("numbers", [1, 2, 1])):
+        put(to, f"coco_{name}.json", json.dumps(dict(
+            images=[dict(id=1, file_name="a.jpg", width=2, height=2)], categories=[dict(id=1, name="wheel")],
+            annotations=[dict(id=1, image_id=1, category_id=1, segmentation=dict(size=[2, 2], counts=counts), area=2)])))
     put(to, "camera.json", json.dumps(dict(extrinsic=dict(baseline=0.209313, pitch=0.03), intrinsic=dict(fx=2262.52, fy=2265.3, u0=1096.9))))
     put(to, "split.json", json.dumps(dict(train={"0": "12", "1.png": 3}, test=["2", 5, "a/0.png"], unlabelled=[])))
 

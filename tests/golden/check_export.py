@@ -316,6 +316,37 @@ def _():
             assert a["num_keypoints"] == seen.sum()
 
 
+@case("coco: import-data gives the same set; what no region covers is class 0")
+def _():
+    want = read("set.h5")
+    export("set.h5", "out", "coco")
+    for part in ("train", "test"):
+        want[f"{part}/label"] = np.where(want[f"{part}/label"] == 255, 0, want[f"{part}/label"])
+    round_trip("out", "coco", want, ("train", "test", "unlabelled"), 24)
+    # Without the table the names are the categories'. Plain numbers and a polygon do, too.
+    path = "out/annotations/instances_train.json"
+    document = json.load(open(path))
+    for a in document["annotations"]:
+        region = decode_runs(a["segmentation"]["counts"], 24, 24).T.ravel()
+        edges = np.concatenate([[0], 1 + np.flatnonzero(region[1:] != region[:-1]), [region.size]])
+        a["segmentation"]["counts"] = ([0] if region[0] else []) + np.diff(edges).tolist()
+    json.dump(document, open(path, "w"))
+    good("import-data", "--format", "coco", "out", "again.h5", "--size", 24)
+    got = read("again.h5")
+    assert [n.decode() for n in got["class_name"]] == NAMES
+    same(got["train/label"], want["train/label"], "labels")
+    document["annotations"] = [dict(id=1, image_id=2, category_id=3, area=6, segmentation=[[2, 3, 5, 3, 5, 5, 2, 5]])]
+    json.dump(document, open(path, "w"))
+    good("import-data", "--format", "coco", "out", "again.h5", "--size", 24)
+    label = np.zeros((5, 24, 24), "u1")
+    label[1, 3:5, 2:5] = 3
+    same(read("again.h5")["train/label"], label, "polygon")
+    for counts, says in (([5], "cover 5 of 576"), ("0", "cover 0 of"), ([577], "cover 0 of"), ([-1], "cover 0 of"), (7, "run lengths for"), ("~~", "cover 0 of")):
+        document["annotations"][0]["segmentation"] = dict(size=[24, 24], counts=counts)
+        json.dump(document, open(path, "w"))
+        bad(says, "import-data", "--format", "coco", "out", "never.h5", "--size", 24)
+
+
 @case("coco: key points of a set without labels")
 def _():
     assert "4 labelled" in export("points.h5", "out", "coco")
