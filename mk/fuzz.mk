@@ -5,7 +5,7 @@ FUZZ_CC      ?= $(shell command -v clang || command -v clang-14)
 FUZZ_SECONDS ?= 60
 FUZZ_MINUTES ?= 30
 FUZZ_JOBS    ?= 1
-FUZZ_NAMES   ?= weights hdf5 hdf5_bytes png jpeg bmp json csv mat npy yaml
+FUZZ_NAMES   ?= weights hdf5 png jpeg bmp json csv mat npy yaml
 FUZZ_SRC     := $(filter-out src/io/toy_% src/io/plot.c src/io/font.c src/io/image_draw.c,$(wildcard src/io/*.c)) src/tensor/status.c
 FUZZ_C        = -std=c17 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow \
                 -fno-sanitize-recover=undefined,float-cast-overflow $(CPPFLAGS) $(PKG_C)

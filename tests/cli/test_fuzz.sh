@@ -2,7 +2,7 @@
 # A short run of each fuzz target over its seeds (mk/fuzz.mk); FUZZ_SECONDS says how long they take together.
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build}
-names=${FUZZ_NAMES:-weights hdf5 hdf5_bytes png jpeg bmp json csv mat npy yaml}
+names=${FUZZ_NAMES:-weights hdf5 png jpeg bmp json csv mat npy yaml}
 if ! command -v clang >/dev/null && ! command -v clang-14 >/dev/null; then
     echo "skip fuzz: no clang"
     exit 0

@@ -1,5 +1,6 @@
-/* libFuzzer target: any bytes as an HDF5 file, most of which the HDF5 library refuses. fuzz_hdf5.c writes files that
- * the library accepts. */
+/* libFuzzer target: any bytes as an HDF5 file. What it finds is mostly the HDF5 library's own, so that neither `make
+ * test` nor `make fuzz` runs it without being asked; fuzz_hdf5.c writes files that the library reads soundly.
+ */
 #include "fuzz_hdf5_read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
