@@ -48,6 +48,8 @@ ho_status ho_device_sync(ho_device *device);
 /* Bytes now allocated, and the most there ever were. */
 size_t ho_device_bytes(const ho_device *device);
 size_t ho_device_peak_bytes(const ho_device *device);
+/* A part of an allocation is about to be used: for a device that counts (dry.h); does nothing on others. */
+void ho_device_touch(ho_device *device, const void *memory, size_t bytes);
 
 /* The bytes at `memory` (the weights of a frozen network) will be read many times before they change: the target may
  * keep the layouts that its convolutions need beside them, until they change, are freed, or `on` is false. They may

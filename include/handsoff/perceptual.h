@@ -27,6 +27,8 @@ typedef struct ho_perceptual ho_perceptual;
 ho_status ho_perceptual_load(ho_device *device, const char *path, ho_perceptual **net);
 /* HO_EFORMAT unless the file says that it is such a network; its tensors are not read. */
 ho_status ho_perceptual_check_file(const char *path);
+/* VGG16 of standard width with no values: for devices that count (dry.h), where the file is not there yet. */
+ho_status ho_perceptual_create_blank(ho_device *device, ho_perceptual **net);
 void ho_perceptual_free(ho_perceptual *net); /* NULL is allowed */
 ho_params *ho_perceptual_params(ho_perceptual *net);
 const char *ho_perceptual_topology(const ho_perceptual *net);

@@ -24,6 +24,8 @@ typedef struct ho_run ho_run;
 /* Opens (and creates) runs/NAME, NAME = the config's `name`, under the config's `runs_dir`. Device opened on first use.
  * The folder is locked until ho_run_close: HO_EIO where another process has it open. */
 ho_status ho_run_open(ho_config *config, ho_run **run);
+/* The same for reading alone: makes no folder, takes no lock, and ho_run_path makes none either. */
+ho_status ho_run_inspect(ho_config *config, ho_run **run);
 /* Closes its device, lets go of the folder, frees it; the config stays the caller's. NULL is allowed. */
 void ho_run_close(ho_run *run);
 

@@ -11,7 +11,7 @@ typedef float ho_real;
 #define HO_R(literal) literal##F
 #endif
 
-/* Where kernels are queued: a cudaStream_t on cuda, always NULL on cpu. */
+/* Where kernels are queued: a cudaStream_t on cuda, NULL on cpu (but for a device that computes nothing, dry.h). */
 typedef struct CUstream_st *ho_stream;
 
 #endif

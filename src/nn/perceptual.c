@@ -25,13 +25,23 @@ struct ho_perceptual {
 
 static const char *const FIRE_PARTS[3] = {".squeeze", ".expand1x1", ".expand3x3"};
 
+/* VGG16's width at layer `name`: what a network without a file has. */
+static int64_t vgg16_width(const char *name) {
+    const long feature = strtol(name + strlen("features."), NULL, 10);
+    return feature < 5 ? 64 : feature < 10 ? 128 : feature < 17 ? 256 : 512;
+}
+
 /* Declares convolution `name` with the width that the file says; *C is its input width, then its output width. */
 static ho_status add_conv(ho_perceptual *net, ho_store *store, const char *name, int64_t kernel, int64_t *C,
                           ho_tensor **weight, ho_tensor **bias) {
     char key[96];
     ho_store_info info;
     (void)snprintf(key, sizeof key, "%s.weight", name);
-    HO_TRY(ho_store_info_of(store, key, &info));
+    if (store == NULL) {
+        info = (ho_store_info){.rank = 4, .dim = {vgg16_width(name), *C, kernel, kernel}};
+    } else {
+        HO_TRY(ho_store_info_of(store, key, &info));
+    }
     if (info.rank != 4 || info.dim[0] < 1 || info.dim[1] != *C || info.dim[2] != kernel || info.dim[3] != kernel) {
         HO_FAIL(HO_EFORMAT,
                 "%s: %s must be (O, %lld, %lld, %lld) for a %s; it has rank %d and begins (%lld, %lld, ...)",
@@ -70,7 +80,7 @@ static ho_status add_layers(ho_perceptual *net, ho_store *store) {
             HO_TRY(add_fire(net, store, l->feature, &C, layer));
         } else if (l->kind == HO_LAYER_TAP) {
             (void)snprintf(name, sizeof name, "lin%d", taps);
-            if (ho_store_has(store, name)) {
+            if (store == NULL || ho_store_has(store, name)) {
                 HO_TRY(ho_params_add(net->params, HO_PARAM, HO_INIT_ONE, HO_FILE_SAME, HO_SHAPE(C), &net->lin[taps],
                                      "%s", name));
             }
@@ -127,22 +137,42 @@ ho_status ho_perceptual_check_file(const char *path) {
     return status;
 }
 
-static ho_status load(ho_perceptual *net, ho_device *device, ho_store *store) {
-    double pool_ceil;
-    HO_TRY(read_topology(store, &net->table));
-    HO_TRY(ho_store_get_number(store, "pool_ceil", &pool_ceil));
-    net->pool_ceil = pool_ceil != 0.0;
+/* The network of net->table, as the store has it; NULL: of standard width and without values. */
+static ho_status build(ho_perceptual *net, ho_device *device, ho_store *store) {
     HO_TRY(ho_params_create(device, &net->params));
     HO_TRY(add_layers(net, store));
     HO_TRY(ho_params_commit(net->params, 0));
-    HO_TRY(ho_store_read_params(store, "", net->params));
+    HO_TRY(store != NULL ? ho_store_read_params(store, "", net->params) : HO_OK);
     ho_params_set_trainable(net->params, false);
     HO_TRY(ho_params_hold(net->params, true));
     HO_TRY(ho_params_create(device, &net->input));
     HO_TRY(
         ho_params_add(net->input, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(3, 3), &net->input_weight, "weight"));
     HO_TRY(ho_params_add(net->input, HO_PARAM, HO_INIT_ZERO, HO_FILE_SAME, HO_SHAPE(3), &net->input_bias, "bias"));
-    return load_input(net, store);
+    return store != NULL ? load_input(net, store) : ho_params_commit(net->input, 0);
+}
+
+static ho_status load(ho_perceptual *net, ho_device *device, ho_store *store) {
+    double pool_ceil;
+    HO_TRY(read_topology(store, &net->table));
+    HO_TRY(ho_store_get_number(store, "pool_ceil", &pool_ceil));
+    net->pool_ceil = pool_ceil != 0.0;
+    return build(net, device, store);
+}
+
+ho_status ho_perceptual_create_blank(ho_device *device, ho_perceptual **net) {
+    ho_perceptual *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        HO_FAIL(HO_EMEMORY, "cannot allocate %zu bytes for a feature network", sizeof *made);
+    }
+    made->table = ho_find_perceptual_topology("vgg16");
+    const ho_status status = build(made, device, NULL);
+    if (status != HO_OK) {
+        ho_perceptual_free(made);
+        return status;
+    }
+    *net = made;
+    return HO_OK;
 }
 
 ho_status ho_perceptual_load(ho_device *device, const char *path, ho_perceptual **net) {

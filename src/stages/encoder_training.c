@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "handsoff/dry.h"
+
 enum { CHECKPOINT_STEPS = 200, LOG_STEPS = 10, MAX_PASSES = 64 }; /* encoder.iterations goes to 64 */
 
 ho_status ho_encoder_training_taps(ho_encoder_training *training, const ho_taps **taps) {
@@ -226,7 +228,8 @@ static ho_status open_networks(ho_encoder_training *t) {
     return HO_OK;
 }
 
-static void free_all(ho_encoder_training *t) {
+void ho_encoder_training_free(ho_encoder_training *training) {
+    ho_encoder_training *t = training;
     if (t->lasting != NULL) {
         ho_device_graph_free(ho_context_device(t->lasting), t->graph);
     }
@@ -272,8 +275,24 @@ ho_status ho_encoder_stage_execute(const ho_encoder_stage *stage, ho_run *run) {
     HO_TRY_DONE(stage->make_encoder(&t));
     status = run_all(&t);
 done:
-    free_all(&t);
+    ho_encoder_training_free(&t);
     return status;
+}
+
+ho_status ho_encoder_stage_rehearse(ho_encoder_training *training, double *flops) {
+    ho_encoder_training *t = training;
+    ho_device *device = NULL;
+    ho_pair_errors errors;
+    double loss = 0.0;
+    HO_TRY(ho_run_device(t->run, &device));
+    HO_TRY(ho_context_create(device, &t->lasting));
+    HO_TRY(ho_context_create(device, &t->passing));
+    HO_TRY(ho_adam_create(ho_encoder_params(t->encoder), &t->adam));
+    HO_TRY(ho_pairs_errors(t->passing, &t->pairs, t->encoder, t->net, t->held_out, &errors));
+    ho_device_dry_restart(device);
+    HO_TRY(take_step(t, &loss));
+    *flops = ho_device_dry_count(device).flops;
+    return HO_OK;
 }
 
 ho_status ho_encoder_stage_current(const ho_encoder_stage *stage, ho_run *run, bool *is_current, const char **why) {

@@ -53,6 +53,15 @@ ho_status ho_encoder_training_taps(ho_encoder_training *training, const ho_taps 
 /* Measures the encoder on held-out pairs, trains it (from the checkpoint, if there is one of the same config and
  * inputs), measures again, writes the artefact. */
 ho_status ho_encoder_stage_execute(const ho_encoder_stage *stage, ho_run *run);
+/* Allocates what a run of the stage would, measures the first held-out pairs and takes one step, without files: the
+ * caller has set the networks, and frees all. For devices that count (handsoff/dry.h); *flops is set to those of the
+ * step. */
+ho_status ho_encoder_stage_rehearse(ho_encoder_training *training, double *flops);
+void ho_encoder_training_free(ho_encoder_training *training);
+/* The stages. */
+extern const ho_encoder_stage HO_ENCODER_TRAINING, HO_ENCODER_FINETUNING;
+/* Sets training->encoder to a new one of the config's shape, for training->generator. */
+ho_status ho_encoder_for_training(ho_encoder_training *training);
 /* Whether the artefact is that of the config and the inputs; *why says what is not. */
 ho_status ho_encoder_stage_current(const ho_encoder_stage *stage, ho_run *run, bool *is_current, const char **why);
 

@@ -48,7 +48,7 @@ static ho_status open_encoder(ho_encoder_training *t) {
     return HO_OK;
 }
 
-static const ho_encoder_stage TRAINING = {.name = "finetune-encoder",
+const ho_encoder_stage HO_ENCODER_FINETUNING = {.name = "finetune-encoder",
                                           .artefact = "encoder_finetuned.h5",
                                           .keys = KEYS,
                                           .n_keys = sizeof KEYS / sizeof *KEYS,
@@ -61,11 +61,11 @@ static const ho_encoder_stage TRAINING = {.name = "finetune-encoder",
                                           .loss = image_loss};
 
 static ho_status execute(ho_run *run) {
-    return ho_encoder_stage_execute(&TRAINING, run);
+    return ho_encoder_stage_execute(&HO_ENCODER_FINETUNING, run);
 }
 
 static ho_status current(ho_run *run, bool *is_current, const char **why) {
-    return ho_encoder_stage_current(&TRAINING, run, is_current, why);
+    return ho_encoder_stage_current(&HO_ENCODER_FINETUNING, run, is_current, why);
 }
 
 const ho_stage HO_STAGE_FINETUNE_ENCODER = {

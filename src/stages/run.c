@@ -60,8 +60,8 @@ static ho_status check_distinct(const ho_config *config, const char *key) {
     return HO_OK;
 }
 
-ho_status ho_run_open(ho_config *config, ho_run **run) {
-    *run = NULL;
+/* A run whose names and lists are right; its folder is not looked at yet. */
+static ho_status make_run(ho_config *config, ho_run **run) {
     const char *name = ho_config_text(config, "name"), *folder = ho_config_text(config, "runs_dir");
     HO_TRY(check_name(name));
     HO_TRY(check_distinct(config, "labelled"));
@@ -76,6 +76,21 @@ ho_status ho_run_open(ho_config *config, ho_run **run) {
     made->config = config;
     made->lock = -1;
     snprintf(made->dir, sizeof made->dir, "%s/%s", folder, name);
+    *run = made;
+    return HO_OK;
+}
+
+ho_status ho_run_inspect(ho_config *config, ho_run **run) {
+    *run = NULL;
+    HO_TRY(make_run(config, run));
+    (*run)->inspecting = true;
+    return HO_OK;
+}
+
+ho_status ho_run_open(ho_config *config, ho_run **run) {
+    ho_run *made = NULL;
+    *run = NULL;
+    HO_TRY(make_run(config, &made));
     ho_status status = ho_make_folders(made->dir, true);
     if (status == HO_OK && access(made->dir, W_OK | X_OK) != 0) {
         status = ho_fail(HO_EIO, __FILE__, __LINE__, "run folder %s cannot be written: %s", made->dir, strerror(errno));
@@ -148,7 +163,7 @@ const char *ho_run_path(ho_run *run, const char *format, ...) {
     va_end(arguments);
     char *path = ho_run_buffer(run);
     const int length = snprintf(path, HO_PATH_SIZE, "%s/%s", run->dir, name);
-    if (length < HO_PATH_SIZE) {
+    if (length < HO_PATH_SIZE && !run->inspecting) {
         (void)ho_make_folders(path, false);
     }
     return path;

@@ -29,6 +29,7 @@ struct ho_run {
     char dir[HO_PATH_SIZE];
     int lock; /* open file dir/.lock, which is locked while the run is open; -1: this file system has no locks */
     ho_device *device;
+    bool inspecting; /* ho_run_inspect: nothing is made */
     char path[HO_N_PATHS][HO_PATH_SIZE];
     int next_path;
     char why[2048];

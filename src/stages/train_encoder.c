@@ -22,7 +22,8 @@ static ho_status latent_loss(ho_encoder_training *t, ho_context *context, ho_ten
     return ho_add(context, mse, 1.0 / (scale * scale), NULL, 0.0, loss);
 }
 
-static ho_status create_encoder(ho_encoder_training *t) {
+ho_status ho_encoder_for_training(ho_encoder_training *training) {
+    ho_encoder_training *t = training;
     const ho_config *config = ho_run_config(t->run);
     const ho_stylegan2_shape *g = ho_generator_shape(t->generator);
     const ho_encoder_shape shape = {.height = g->height,
@@ -45,7 +46,7 @@ static ho_status create_encoder(ho_encoder_training *t) {
     return ho_encoder_set_latent_scale(t->encoder, scale);
 }
 
-static const ho_encoder_stage TRAINING = {.name = "train-encoder",
+const ho_encoder_stage HO_ENCODER_TRAINING = {.name = "train-encoder",
                                           .artefact = "encoder.h5",
                                           .keys = KEYS,
                                           .n_keys = sizeof KEYS / sizeof *KEYS,
@@ -54,7 +55,7 @@ static const ho_encoder_stage TRAINING = {.name = "train-encoder",
                                           .batch = "encoder.batch",
                                           .lr = "encoder.lr",
                                           .batch_statistics = true,
-                                          .make_encoder = create_encoder,
+                                          .make_encoder = ho_encoder_for_training,
                                           .loss = latent_loss};
 
 static ho_status execute(ho_run *run) {
@@ -62,11 +63,11 @@ static ho_status execute(ho_run *run) {
     if (batch < 2) {
         HO_FAIL(HO_ECONFIG, "encoder.batch %lld: batch norm needs at least 2 pairs", (long long)batch);
     }
-    return ho_encoder_stage_execute(&TRAINING, run);
+    return ho_encoder_stage_execute(&HO_ENCODER_TRAINING, run);
 }
 
 static ho_status current(ho_run *run, bool *is_current, const char **why) {
-    return ho_encoder_stage_current(&TRAINING, run, is_current, why);
+    return ho_encoder_stage_current(&HO_ENCODER_TRAINING, run, is_current, why);
 }
 
 const ho_stage HO_STAGE_TRAIN_ENCODER = {"train-encoder", "trains the encoder to find the latents of generated images",

@@ -10,6 +10,7 @@
 #include "handsoff/image.h"
 #include "handsoff/run.h"
 #include "handsoff/swd.h"
+#include "plan_parts.h"
 #include "stages.h"
 
 static const char *const STAGE = "train-gan";
@@ -50,7 +51,7 @@ static const char *const *prefixes(const ho_run *run, bool checkpoint, int *n) {
 
 /* ---- config and data ------------------------------------------------------------------------------------- */
 
-static void read_options(const ho_config *c, uint64_t seed, ho_gan_options *o) {
+void ho_gan_options_of(const ho_config *c, uint64_t seed, ho_gan_options *o) {
     const char *augment = ho_config_text(c, "gan.augment");
     const int64_t size = ho_config_int(c, "data.size");
     *o = (ho_gan_options){
@@ -312,7 +313,7 @@ static ho_status train_stage(gan_stage *s) {
     ho_device *device;
     HO_TRY(ho_run_need(s->run, ho_run_path(s->run, "dataset.h5")));
     HO_TRY(ho_run_device(s->run, &device));
-    read_options(ho_run_config(s->run), ho_run_seed(s->run), &s->options);
+    ho_gan_options_of(ho_run_config(s->run), ho_run_seed(s->run), &s->options);
     HO_TRY(load_images(s));
     HO_TRY(ho_gan_trainer_create(device, &s->options, s->n_images, s->images, &s->trainer));
     HO_TRY(resume(s));

@@ -132,6 +132,7 @@ ho_status ho_arena_take(ho_arena *arena, size_t bytes, void **block) {
     HO_TRY(list_insert(&arena->taken, list_find(&arena->taken, taken.at), taken));
     arena->in_use += bytes;
     arena->peak = arena->in_use > arena->peak ? arena->in_use : arena->peak;
+    ho_device_touch(arena->device, taken.at, bytes);
     *block = taken.at;
     return HO_OK;
 }

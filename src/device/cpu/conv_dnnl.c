@@ -224,11 +224,20 @@ static ho_status run_reorder(ho_conv_cache *cache, const conv_entry *e, dnnl_mem
     return HO_OK;
 }
 
-/* The weights in the layout of `e`: kept beside held weights, else in `room`. */
-static ho_status blocked_weights(ho_device *device, conv_entry *e, const ho_real *w, void *room) {
+/* Where weights that are held are kept in the layout of `e`; NULL for others. */
+static ho_kept *kept_weights(ho_device *device, const conv_entry *e, const ho_real *w) {
     const ho_conv_shape *s = &e->shape;
     const size_t bytes = (size_t)(s->O * s->kernel * s->kernel * s->C) * sizeof *w;
     ho_kept *kept = ho_cpu_keep(device, w, bytes, e->layout, e->w_bytes);
+    if (kept != NULL && device->dry != NULL) {
+        ho_device_touch(device, kept->memory, e->w_bytes);
+    }
+    return kept;
+}
+
+/* The weights in the layout of `e`: kept beside held weights, else in `room`. */
+static ho_status blocked_weights(ho_device *device, conv_entry *e, const ho_real *w, void *room) {
+    ho_kept *kept = kept_weights(device, e, w);
     DNNL_TRY(dnnl_memory_set_data_handle(e->w_blocked, kept != NULL ? kept->memory : room));
     if (kept != NULL && kept->ready) {
         return HO_OK;
@@ -250,6 +259,12 @@ static ho_status run(ho_device *device, const ho_conv_shape *s, direction way, c
     void *workspace = NULL;
     const size_t w_room = (e->w_bytes + 255) / 256 * 256;
     HO_TRY(ho_cpu_workspace(device, w_room + e->scratch_bytes + 256, &workspace));
+    if (device->dry != NULL) {
+        if (e->w_bytes > 0 && way != BACKWARD_WEIGHTS) {
+            (void)kept_weights(device, e, w);
+        }
+        return HO_OK;
+    }
     DNNL_TRY(dnnl_memory_set_data_handle(e->x, (void *)x));
     DNNL_TRY(dnnl_memory_set_data_handle(e->y, (void *)y));
     DNNL_TRY(dnnl_memory_set_data_handle(e->w_user, (void *)w));

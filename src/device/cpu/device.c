@@ -1,4 +1,5 @@
 /* The cpu target: host memory, one implicit stream that runs at once, OpenMP threads. */
+#include "dry.h"
 #include "kept.h"
 
 #include <omp.h>
@@ -49,6 +50,7 @@ void ho_device_close(ho_device *device) {
     }
     ho_cpu_conv_close(device);
     ho_cpu_kept_close(device);
+    ho_dry_close(device);
     free(device->workspace);
     free(device);
 }
@@ -57,14 +59,17 @@ const char *ho_device_name(const ho_device *device) {
     return device->name;
 }
 
+/* Launches on a stream that is not NULL are left out (kernel.h). */
 ho_stream ho_device_stream(const ho_device *device) {
-    (void)device;
-    return NULL;
+    return (ho_stream)device->dry;
 }
 
 /* Each block is preceded by one aligned unit that holds its size. Large ones ask for huge pages, where the system gives
  * them on request: products of tall matrices and images touch a page a row. */
 ho_status ho_device_alloc(ho_device *device, size_t bytes, void **memory) {
+    if (device->dry != NULL) {
+        return ho_dry_alloc(device, bytes, memory);
+    }
     const size_t padded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT + ALIGNMENT;
     const bool large = padded >= (size_t)4 * HUGE_PAGE;
     char *block = padded > bytes ? aligned_alloc(large ? HUGE_PAGE : ALIGNMENT, padded) : NULL;
@@ -88,6 +93,10 @@ void ho_device_free(ho_device *device, void *memory) {
     if (memory == NULL) {
         return;
     }
+    if (device->dry != NULL) {
+        ho_dry_free(device, memory);
+        return;
+    }
     char *block = (char *)memory - ALIGNMENT;
     size_t bytes;
     memcpy(&bytes, block, sizeof bytes);
@@ -97,6 +106,9 @@ void ho_device_free(ho_device *device, void *memory) {
 }
 
 ho_status ho_cpu_workspace(ho_device *device, size_t bytes, void **workspace) {
+    if (device->dry != NULL) {
+        return ho_dry_workspace(device, bytes, workspace);
+    }
     if (bytes > device->workspace_bytes) {
         free(device->workspace);
         device->workspace_bytes = 0;
@@ -118,11 +130,17 @@ ho_status ho_device_upload(ho_device *device, void *to, const void *host, size_t
 }
 
 ho_status ho_device_download(ho_device *device, void *host, const void *from, size_t bytes) {
+    if (device->dry != NULL) {
+        memset(host, 0, bytes);
+        return HO_OK;
+    }
     return ho_device_copy(device, host, from, bytes);
 }
 
 ho_status ho_device_copy(ho_device *device, void *to, const void *from, size_t bytes) {
-    if (bytes > 0) {
+    if (device->dry != NULL) {
+        ho_dry_touch(device, to, bytes);
+    } else if (bytes > 0) {
         memcpy(to, from, bytes);
         ho_cpu_changed(device, to, bytes);
     }
@@ -130,7 +148,9 @@ ho_status ho_device_copy(ho_device *device, void *to, const void *from, size_t b
 }
 
 ho_status ho_device_zero(ho_device *device, void *memory, size_t bytes) {
-    if (bytes > 0) {
+    if (device->dry != NULL) {
+        ho_dry_touch(device, memory, bytes);
+    } else if (bytes > 0) {
         memset(memory, 0, bytes);
         ho_cpu_changed(device, memory, bytes);
     }
@@ -140,6 +160,12 @@ ho_status ho_device_zero(ho_device *device, void *memory, size_t bytes) {
 ho_status ho_device_sync(ho_device *device) {
     (void)device;
     return HO_OK;
+}
+
+void ho_device_touch(ho_device *device, const void *memory, size_t bytes) {
+    if (device->dry != NULL) {
+        ho_dry_touch(device, memory, bytes);
+    }
 }
 
 size_t ho_device_bytes(const ho_device *device) {
@@ -170,17 +196,23 @@ void ho_device_use_graphs(ho_device *device, bool on) {
 
 /* Operands are float. */
 ho_status ho_device_set_precision(ho_device *device, ho_precision precision, bool fuse) {
-    (void)device, (void)precision, (void)fuse;
+    if (device->dry != NULL) {
+        ho_dry_set_fusing(device, fuse && precision != HO_PRECISION_FP32);
+    }
     return HO_OK;
 }
 
 bool ho_fused_gives_scale_gradient(const ho_device *device) {
-    (void)device;
-    return false;
+    return ho_dry_is_cuda(device);
 }
 
 ho_status ho_fused_backward_input(ho_device *device, const ho_fused_shape *s, const ho_fused_gradients *g) {
-    (void)device, (void)s, (void)g;
+    void *scratch = NULL;
+    (void)g;
+    if (ho_dry_is_cuda(device)) {
+        ho_dry_flops(device, 18.0 * (double)(s->N * s->H * s->W) * (double)(s->C * s->O));
+        return ho_dry_workspace(device, ho_dry_input_scratch(s), &scratch);
+    }
     HO_FAIL(HO_EDEVICE, "cpu gives no gradient of the scale: ask ho_fused_gives_scale_gradient first");
 }
 

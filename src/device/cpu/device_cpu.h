@@ -8,6 +8,7 @@
 typedef struct ho_conv_cache ho_conv_cache;
 typedef struct ho_held ho_held;
 typedef struct ho_kept_entry ho_kept_entry;
+typedef struct ho_dry ho_dry;
 
 struct ho_device {
     char name[64];
@@ -17,6 +18,7 @@ struct ho_device {
     ho_conv_cache *conv;
     ho_held *held; /* kept.h */
     ho_kept_entry *kept;
+    ho_dry *dry; /* dry.h; NULL on a device that computes */
 };
 
 /* Scratch until the next call that asks for some. */

@@ -1,5 +1,6 @@
 /* The cuda target: one GPU, one stream, cuBLAS and cuDNN handles bound to it. */
 #include "device_cuda.h"
+#include "handsoff/dry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,6 +241,25 @@ ho_status ho_device_sync(ho_device *device) {
     }
     CUDA_TRY(cudaStreamSynchronize(device->stream));
     return HO_OK;
+}
+
+void ho_device_touch(ho_device *device, const void *memory, size_t bytes) {
+    (void)device, (void)memory, (void)bytes;
+}
+
+/* Counting is the cpu target's, for both. */
+ho_status ho_device_open_dry(ho_dry_target target, int n_threads, ho_device **device) {
+    (void)target, (void)n_threads, (void)device;
+    HO_FAIL(HO_EDEVICE, "the cuda target has no device that counts: the cpu target counts for both");
+}
+
+ho_dry_count ho_device_dry_count(const ho_device *device) {
+    (void)device;
+    return (ho_dry_count){0.0, 0.0, 0.0};
+}
+
+void ho_device_dry_restart(ho_device *device) {
+    (void)device;
 }
 
 size_t ho_device_bytes(const ho_device *device) {
