@@ -5,17 +5,21 @@
 #include "cli.h"
 #include "src/io/suggest.h"
 
-static const ho_command RUN = {"run",
-                               "CONFIG.yml [key=value ...] [--stages a,b] [--force]",
-                               "run every stage that is missing or out of date",
-                               "  key=value     overrides a key of the config ('handsoff help config' lists the keys)\n"
-                               "  --stages a,b  only these stages, in the pipeline's order\n"
-                               "  --force       run them in any case, from their beginning\n"
-                               "Artefacts, logs and metrics.json are in runs/NAME. After an interruption (Ctrl-C, "
-                               "SIGTERM, SIGUSR1, SIGHUP; exit status 75) the same command goes on; a second Ctrl-C\n"
-                               "ends it at once.\n",
-                               ho_cmd_run,
-                               true};
+static const ho_command RUN = {
+    "run",
+    "CONFIG.yml [key=value ...] [--stages a,b] [--force] [--dry-run]",
+    "run every stage that is missing or out of date",
+    "  key=value     overrides a key of the config ('handsoff help config' lists the keys)\n"
+    "  --stages a,b  only these stages, in the pipeline's order\n"
+    "  --force       run them in any case, from their beginning\n"
+    "  --dry-run     print the plan and do nothing: which stages would run and why, inputs that are\n"
+    "                missing and where to get them, memory of host and GPU, disk and time of each\n"
+    "                stage, and a line for Slurm; exit status 1 when inputs are missing\n"
+    "Artefacts, logs and metrics.json are in runs/NAME. After an interruption (Ctrl-C, "
+    "SIGTERM, SIGUSR1, SIGHUP; exit status 75) the same command goes on; a second Ctrl-C\n"
+    "ends it at once.\n",
+    ho_cmd_run,
+    true};
 
 static const char STAGE_USAGE[] = "CONFIG.yml [key=value ...] [--force]";
 static const char STAGE_DETAIL[] =

@@ -95,6 +95,11 @@ static ho_status take_option(int *argc, char **argv, const char **device) {
 static bool computes(int argc, char **argv) {
     ho_command command;
     const char *first = argc > 2 ? argv[2] : NULL;
+    for (int i = 3; i < argc; ++i) { /* a plan is made without a GPU, for it too */
+        if (strcmp(argv[i], "--dry-run") == 0) {
+            return false;
+        }
+    }
     return first != NULL && strcmp(first, "--help") != 0 && strcmp(first, "-h") != 0 &&
            ho_command_find(argv[1], &command) == HO_OK && command.computes;
 }

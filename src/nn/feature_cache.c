@@ -52,6 +52,7 @@ static ho_status reserve(ho_feature_cache *cache, double max_bytes) {
                 (long long)cache->n_images, bytes / 1e9, max_bytes / 1e9);
     }
     HO_TRY(ho_device_alloc(cache->device, (size_t)elements * sizeof(uint16_t), &cache->memory));
+    ho_device_touch(cache->device, cache->memory, (size_t)elements * sizeof(uint16_t));
     const uint16_t *next = cache->memory;
     for (int l = 0; l < cache->blocks.n; ++l) {
         cache->blocks.block[l].map = next;

@@ -49,16 +49,16 @@ static ho_status open_encoder(ho_encoder_training *t) {
 }
 
 const ho_encoder_stage HO_ENCODER_FINETUNING = {.name = "finetune-encoder",
-                                          .artefact = "encoder_finetuned.h5",
-                                          .keys = KEYS,
-                                          .n_keys = sizeof KEYS / sizeof *KEYS,
-                                          .inputs = list_inputs,
-                                          .steps = "finetune.cap",
-                                          .batch = "finetune.batch",
-                                          .lr = "finetune.lr",
-                                          .batch_statistics = false,
-                                          .make_encoder = open_encoder,
-                                          .loss = image_loss};
+                                                .artefact = "encoder_finetuned.h5",
+                                                .keys = KEYS,
+                                                .n_keys = sizeof KEYS / sizeof *KEYS,
+                                                .inputs = list_inputs,
+                                                .steps = "finetune.cap",
+                                                .batch = "finetune.batch",
+                                                .lr = "finetune.lr",
+                                                .batch_statistics = false,
+                                                .make_encoder = open_encoder,
+                                                .loss = image_loss};
 
 static ho_status execute(ho_run *run) {
     return ho_encoder_stage_execute(&HO_ENCODER_FINETUNING, run);

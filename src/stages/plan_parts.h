@@ -6,6 +6,7 @@
 #include "handsoff/encoder.h"
 #include "handsoff/gan_trainer.h"
 #include "handsoff/label_head.h"
+#include "handsoff/perceptual.h"
 #include "handsoff/plan.h"
 
 /* The data set: counted where it is, else as published. */

@@ -47,16 +47,16 @@ ho_status ho_encoder_for_training(ho_encoder_training *training) {
 }
 
 const ho_encoder_stage HO_ENCODER_TRAINING = {.name = "train-encoder",
-                                          .artefact = "encoder.h5",
-                                          .keys = KEYS,
-                                          .n_keys = sizeof KEYS / sizeof *KEYS,
-                                          .inputs = list_inputs,
-                                          .steps = "encoder.steps",
-                                          .batch = "encoder.batch",
-                                          .lr = "encoder.lr",
-                                          .batch_statistics = true,
-                                          .make_encoder = ho_encoder_for_training,
-                                          .loss = latent_loss};
+                                              .artefact = "encoder.h5",
+                                              .keys = KEYS,
+                                              .n_keys = sizeof KEYS / sizeof *KEYS,
+                                              .inputs = list_inputs,
+                                              .steps = "encoder.steps",
+                                              .batch = "encoder.batch",
+                                              .lr = "encoder.lr",
+                                              .batch_statistics = true,
+                                              .make_encoder = ho_encoder_for_training,
+                                              .loss = latent_loss};
 
 static ho_status execute(ho_run *run) {
     const int64_t batch = ho_config_int(ho_run_config(run), "encoder.batch");
