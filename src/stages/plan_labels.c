@@ -24,7 +24,7 @@ ho_status ho_plan_import(const ho_plan_case *c, ho_plan_sums *sums) {
     const bool drawn = strcmp(ho_config_text(c->config, "data.format"), "toy_faces") == 0;
     const double n = (double)(c->data.n_train + c->data.n_test + c->data.n_unlabelled),
                  all = ho_plan_data_bytes(&c->data);
-    const double row = pixels_of(c) * 4.0, chunk = fmax(8.0 * row, 64.0 * 1048576.0), photo = 8.0 * 1048576.0;
+    const double row = pixels_of(c) * 4.0, chunk = fmax(8.0 * row, 64.0 * 1048576.0), photo = 17.0 * 1048576.0;
     sums->disk = all;
     sums->arrays = drawn ? all : fmin(all, chunk) + photo;
     sums->busy = n * (0.002 + pixels_of(c) * 8e-8);
