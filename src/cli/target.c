@@ -95,7 +95,7 @@ static ho_status take_option(int *argc, char **argv, const char **device) {
 static bool computes(int argc, char **argv) {
     ho_command command;
     const char *first = argc > 2 ? argv[2] : NULL;
-    for (int i = 3; i < argc; ++i) { /* a plan is made without a GPU, for it too */
+    for (int i = 2; i < argc; ++i) { /* a plan is made without a GPU, for it too */
         if (strcmp(argv[i], "--dry-run") == 0) {
             return false;
         }

@@ -217,8 +217,7 @@ ho_status ho_fused_backward_input(ho_device *device, const ho_fused_shape *s, co
 }
 
 int ho_device_lanes(const ho_device *device) {
-    (void)device;
-    return omp_get_max_threads();
+    return ho_dry_is_cuda(device) ? 1 : omp_get_max_threads();
 }
 
 ho_status ho_device_each(ho_device *device, int64_t count, ho_status (*work)(void *state, int64_t i, int lane),
@@ -226,8 +225,7 @@ ho_status ho_device_each(ho_device *device, int64_t count, ho_status (*work)(voi
     enum { TEXT = 1024 };
     char text[TEXT] = "";
     ho_status first = HO_OK;
-    (void)device;
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (device->dry == NULL)
     for (int64_t i = 0; i < count; ++i) {
         ho_status seen;
 #pragma omp atomic read

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4096, MAX_WORKSPACES = 64 };
+/* Large blocks ask for huge pages (device.c). */
+enum { PAGE = 4096, HUGE_PAGE = 2 << 20, LARGE = 4 * HUGE_PAGE };
 
 typedef struct {
     char *at;
@@ -118,7 +119,8 @@ void ho_dry_touch(ho_device *device, const void *memory, size_t bytes) {
         return;
     }
     const size_t end = (size_t)((const char *)memory - found->at) + bytes;
-    const size_t pages = (end + PAGE - 1) / PAGE * PAGE;
+    const size_t page = found->bytes >= LARGE && d->target == HO_DRY_CPU ? HUGE_PAGE : PAGE;
+    const size_t whole = (end + page - 1) / page * page, pages = whole < found->bytes ? whole : found->bytes;
     if (pages > found->touched) {
         d->touched += pages - found->touched;
         found->touched = pages;
