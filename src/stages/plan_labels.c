@@ -133,7 +133,7 @@ ho_status ho_plan_head(const ho_plan_case *c, ho_plan_sums *sums) {
     int64_t sum = 0;
     const int64_t n = ho_plan_labelled(c->config, &sum), *counts = NULL;
     const double heads = (double)ho_config_ints(c->config, "labelled", &counts);
-    double flops[3];
+    double flops[3] = {0.0, 0.0, 0.0};
     HO_TRY(head_shape(c, &shape));
     HO_TRY(train_head(c, &shape, n, flops));
     const double steps = (double)ho_config_int(c->config, "head.max_steps"), pixels = pixels_of(c) * (double)n;

@@ -102,11 +102,11 @@ ho_status ho_plan_gan(const ho_plan_case *c, ho_plan_sums *sums) {
     o.augment_p = o.augment == HO_AUGMENT_NONE ? 0.0 : 1.0; /* p may rise: geometry costs memory */
     const int64_t size = c->data.size, n = c->data.n_train + c->data.n_unlabelled;
     const double image = 3.0 * (double)(size * size), swd = (double)(n < SWD_IMAGES ? n : SWD_IMAGES);
+    HO_TRY(network_bytes(c, &o, &g, &d));
     uint8_t *zeros = calloc((size_t)image, 1);
     if (zeros == NULL) {
         HO_FAIL(HO_EMEMORY, "no memory for an image");
     }
-    HO_TRY(network_bytes(c, &o, &g, &d));
     const ho_status status = two_iterations(c, &o, zeros, flops);
     free(zeros);
     HO_TRY(status);
@@ -185,10 +185,10 @@ static ho_status make_inversion(const ho_plan_case *c, int64_t N, inversion *v) 
         HO_TRY(ho_encoder_for_training(&t));
         v->encoder = t.encoder;
     }
-    v->pixels = calloc((size_t)(N * pixels), sizeof *v->pixels);
-    v->latents = calloc((size_t)(N * latent), sizeof *v->latents);
-    v->distances = calloc((size_t)N, sizeof *v->distances);
-    v->best = calloc((size_t)N, sizeof *v->best);
+    v->pixels = calloc((size_t)(N * pixels) + 1, sizeof *v->pixels);
+    v->latents = calloc((size_t)(N * latent) + 1, sizeof *v->latents);
+    v->distances = calloc((size_t)N + 1, sizeof *v->distances);
+    v->best = calloc((size_t)N + 1, sizeof *v->best);
     if (v->pixels == NULL || v->latents == NULL || v->distances == NULL || v->best == NULL) {
         HO_FAIL(HO_EMEMORY, "no memory to rehearse the inversion of %lld images", (long long)N);
     }

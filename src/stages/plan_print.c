@@ -156,8 +156,9 @@ static void slurm_line(const plan *p, bool gpu, double bytes, double seconds) {
                   megabytes = (int64_t)ceil(bytes * 1.15 / 1048576.0);
     const bool some = p->only != NULL && *p->only != '\0';
     fprintf(p->out, "sbatch %s--cpus-per-task=%lld --mem=", gpu ? "--gres=gpu:1 " : "", (long long)threads);
+    const int64_t rounded = (megabytes + 49) / 50 * 50;
     if (megabytes < 1000) {
-        fprintf(p->out, "%lldM", (long long)((megabytes + 49) / 50 * 50));
+        fprintf(p->out, "%lldM", (long long)rounded);
     } else {
         fprintf(p->out, "%lldG", (long long)((megabytes + 1023) / 1024));
     }
