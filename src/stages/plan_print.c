@@ -5,6 +5,7 @@
 
 #include "plan_parts.h"
 #include "run_internal.h"
+#include "src/io/config_table.h"
 #include "stages.h"
 
 enum { MAX_STAGES = 32, COLUMN = 12 };
@@ -148,27 +149,40 @@ static ho_status print_figures(const plan *p, ho_plan_need *whole) {
 
 /* ---- Slurm ----------------------------------------------------------------------------------------------- */
 
-/* Half as much time again and 15 per cent more memory than predicted. */
-static void slurm_line(const plan *p, bool gpu, double bytes, double seconds) {
-    const ho_config *config = ho_run_config(p->run);
-    const int64_t asked = ho_config_int(config, "threads"), threads = asked > 0 ? asked : gpu ? 8 : 2;
-    const int64_t minutes = (int64_t)ceil(seconds * 1.5 / 60.0) + 5,
-                  megabytes = (int64_t)ceil(bytes * 1.15 / 1048576.0);
-    const bool some = p->only != NULL && *p->only != '\0';
-    fprintf(p->out, "sbatch %s--cpus-per-task=%lld --mem=", gpu ? "--gres=gpu:1 " : "", (long long)threads);
-    const int64_t rounded = (megabytes + 49) / 50 * 50;
-    if (megabytes < 1000) {
-        fprintf(p->out, "%lldM", (long long)rounded);
-    } else {
-        fprintf(p->out, "%lldG", (long long)((megabytes + 1023) / 1024));
+/* The keys that the command line gave, as it gave them: "argument 'KEY=VALUE'" is where they stand. */
+static void print_overrides(const plan *p) {
+    static const char MARK[] = "argument '";
+    for (int i = 0; i < HO_N_CONFIG_KEYS; ++i) {
+        const char *where = ho_config_where(ho_run_config(p->run), HO_CONFIG_KEYS[i].key);
+        if (strncmp(where, MARK, sizeof MARK - 1) == 0) {
+            where += sizeof MARK - 1;
+            fprintf(p->out, " %.*s", (int)strlen(where) - 1, where);
+        }
     }
-    fprintf(p->out, " --time=%lld-%02lld:%02lld:00 --wrap='handsoff run %s%s%s%s'\n", (long long)(minutes / 1440),
-            (long long)(minutes / 60 % 24), (long long)(minutes % 60), ho_config_path(config), some ? " --stages " : "",
-            some ? p->only : "", p->force ? " --force" : "");
+}
+
+/* Half as much time again and 15 per cent more memory than predicted: in words, and as a command. */
+static void slurm_line(const plan *p, bool gpu, const ho_plan_need *whole) {
+    const ho_config *config = ho_run_config(p->run);
+    const double bytes = 1.15 * (gpu ? whole->gpu_host_bytes : whole->host_bytes);
+    const double seconds = 1.5 * (gpu ? whole->gpu_seconds : whole->seconds) + 300.0;
+    const int64_t asked = ho_config_int(config, "threads"), threads = asked > 0 ? asked : gpu ? 8 : 2;
+    const int64_t minutes = (int64_t)ceil(seconds / 60.0), megabytes = (int64_t)ceil(bytes / 1048576.0);
+    const int64_t rounded = (megabytes + 49) / 50 * 50, gigabytes = (megabytes + 1023) / 1024;
+    const bool some = p->only != NULL && *p->only != '\0', small = megabytes < 1000;
+    char text[3][32];
+    fprintf(p->out, "ask for: %lld %s memory, %s%s%lld cores, %s, %s disk\n", (long long)(small ? rounded : gigabytes),
+            small ? "MB" : "GB", gpu ? bytes_text(whole->gpu_bytes * 1.1, text[0]) : "", gpu ? " GPU, " : "",
+            (long long)threads, time_text(seconds, text[1]), bytes_text(whole->disk_bytes, text[2]));
+    fprintf(p->out, "sbatch %s--cpus-per-task=%lld --mem=%lld%c", gpu ? "--gres=gpu:1 " : "", (long long)threads,
+            (long long)(small ? rounded : gigabytes), small ? 'M' : 'G');
+    fprintf(p->out, " --time=%lld-%02lld:%02lld:00 --wrap='handsoff run %s", (long long)(minutes / 1440),
+            (long long)(minutes / 60 % 24), (long long)(minutes % 60), ho_config_path(config));
+    print_overrides(p);
+    fprintf(p->out, "%s%s%s'\n", some ? " --stages " : "", some ? p->only : "", p->force ? " --force" : "");
 }
 
 static void print_slurm(const plan *p, const ho_plan_need *whole) {
-    char text[32];
     fprintf(p->out,
             "\nTime on the cpu: from %s; on a GPU: assumed %.0f TFLOP/s, not measured, nor are the %s of CUDA's own.\n"
             "Memory: the stages' own requests, counted without computing. train-head may stop earlier. Disk: before "
@@ -178,11 +192,9 @@ static void print_slurm(const plan *p, const ho_plan_need *whole) {
     for (int pass = 0; pass < 2; ++pass) {
         const bool gpu = (pass == 1) == gpu_last;
         if (gpu && whole->gpu_bytes > 0.0) {
-            fprintf(p->out, "With a GPU of %s or more:\n", bytes_text(whole->gpu_bytes * 1.1, text));
-            slurm_line(p, true, whole->gpu_host_bytes, whole->gpu_seconds);
+            slurm_line(p, true, whole);
         } else if (!gpu) {
-            fprintf(p->out, "Without a GPU:\n");
-            slurm_line(p, false, whole->host_bytes, whole->seconds);
+            slurm_line(p, false, whole);
         }
     }
 }

@@ -23,6 +23,9 @@ status=$?
 check "a run that can start: status 0" "[ $status -eq 0 ]"
 check "its stages and why" "grep -q '^import-data .*to run: runs/toy_faces/dataset.h5 does not exist yet' out && grep -q '^invert .*after import-data' out"
 check "the last line is one for Slurm" "tail -n 1 out | grep -qE '^sbatch --cpus-per-task=2 --mem=[0-9]+[MG] --time=[0-9]+-[0-9:]{8} --wrap=.handsoff run .*toy_faces.yml.$'"
+check "the line before says it in words" "tail -n 2 out | head -n 1 | grep -qE '^ask for: [0-9]+ [MG]B memory, 2 cores, .* disk$'"
+"$program" run "$repository/configs/toy_faces.yml" --dry-run labelled=[4,8] --stages import-data >out 2>err
+check "keys of the command line are in the command" "tail -n 1 out | grep -qF -- 'toy_faces.yml labelled=[4,8] --stages import-data'"
 check "nothing is made" "[ -z \"\$(ls | grep -vxE 'err|out|plan.log')\" ]"
 for config in faces_1024 cars_512 humans_1024x512 cityscapes_512; do
     "$program" run "$repository/configs/$config.yml" --dry-run --stages import-data,train-gan gan.batch=8 data.size=64 >out 2>err
