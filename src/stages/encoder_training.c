@@ -170,7 +170,7 @@ static ho_status learn(ho_encoder_training *t, int64_t iterations, ho_tensor *lo
 static ho_status take_step(ho_encoder_training *t, double *loss) {
     const int64_t iterations = ho_encoder_shape_of(t->encoder)->iterations;
     ho_device *device = ho_context_device(t->lasting);
-    ho_tensor *losses[MAX_PASSES];
+    ho_tensor *losses[MAX_PASSES] = {NULL};
     ho_context_reset(t->lasting);
     t->has_taps = false;
     HO_TRY(ho_device_record_begin(device, &t->graph));

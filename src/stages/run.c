@@ -82,16 +82,21 @@ static ho_status make_run(ho_config *config, ho_run **run) {
 
 ho_status ho_run_inspect(ho_config *config, ho_run **run) {
     *run = NULL;
-    HO_TRY(make_run(config, run));
-    (*run)->inspecting = true;
-    return HO_OK;
+    const ho_status status = make_run(config, run);
+    if (status == HO_OK && *run != NULL) {
+        (*run)->inspecting = true;
+    }
+    return status;
 }
 
 ho_status ho_run_open(ho_config *config, ho_run **run) {
     ho_run *made = NULL;
     *run = NULL;
-    HO_TRY(make_run(config, &made));
-    ho_status status = ho_make_folders(made->dir, true);
+    ho_status status = make_run(config, &made);
+    if (status != HO_OK || made == NULL) {
+        return status;
+    }
+    status = ho_make_folders(made->dir, true);
     if (status == HO_OK && access(made->dir, W_OK | X_OK) != 0) {
         status = ho_fail(HO_EIO, __FILE__, __LINE__, "run folder %s cannot be written: %s", made->dir, strerror(errno));
     }
