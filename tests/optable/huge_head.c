@@ -36,8 +36,9 @@ static ho_status bias_relu(ot_huge *h) {
     return ot_huge_check(h, "x", x, places, relu_truth);
 }
 
-/* The last line of the labels, from a level of their size of which that line is there. */
-static const int64_t LABELS = 65537;
+/* The last line of the labels, from a level of their size of which that line is there; a block has one group of pixels.
+ */
+static const int64_t LABELS = 65540;
 
 static double hidden_truth(const void *about, int64_t i) {
     (void)about;
@@ -46,7 +47,7 @@ static double hidden_truth(const void *about, int64_t i) {
 
 static ho_status hidden(ot_huge *h) {
     const int64_t groups = (LABELS + HO_HEAD_GROUP - 1) / HO_HEAD_GROUP;
-    const ot_places places = ot_units(LABELS * UNITS, HO_HEAD_GROUP * UNITS, 0);
+    const ot_places places = ot_ends(LABELS * UNITS, HO_HEAD_GROUP * UNITS);
     const ho_head_tap last = {LABELS - 1, LABELS - 1, 0};
     const ho_k_head_part part = {{LABELS - 1, 0, 1, LABELS}, 0, UNITS, false};
     ho_k_head_levels levels = {.n = 1, .units = UNITS};
