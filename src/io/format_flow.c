@@ -1,6 +1,7 @@
 /* The samples of a data set, read on all threads and written at once, each to its own place of the file: memory holds
  * one image a thread. Up to where all of them are done is brought to disk by a thread of its own, which waits for the
  * disk and uses no processor. */
+#include <malloc.h>
 #include <omp.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -91,7 +92,7 @@ static ho_status stop_saving(saver *s, bool whole) {
 
 /* A thread's room for one sample. */
 typedef struct {
-    uint8_t *image, *label;
+    uint8_t *label;
     float *depth, *points;
 } room;
 
@@ -107,7 +108,6 @@ typedef struct {
 
 static void free_rooms(work *w) {
     for (int i = 0; i < w->n_rooms && w->rooms != NULL; i++) {
-        free(w->rooms[i].image);
         free(w->rooms[i].label);
         free(w->rooms[i].depth);
         free(w->rooms[i].points);
@@ -123,12 +123,10 @@ static ho_status make_rooms(work *w) {
     bool made = w->rooms != NULL;
     for (int i = 0; i < w->n_rooms && made; i++) {
         room *r = &w->rooms[i];
-        r->image = malloc(pixels * 3);
         r->label = b->label ? malloc(pixels) : NULL;
         r->depth = b->depth ? malloc(pixels * sizeof *r->depth) : NULL;
         r->points = b->points ? malloc((size_t)b->n_points * 3 * sizeof *r->points) : NULL;
-        made = r->image != NULL && (r->label != NULL) == b->label && (r->depth != NULL) == b->depth &&
-               (r->points != NULL) == b->points;
+        made = (r->label != NULL) == b->label && (r->depth != NULL) == b->depth && (r->points != NULL) == b->points;
     }
     if (!made) {
         HO_FAIL(HO_EMEMORY, "no memory for %d images of %d x %d", w->n_rooms, w->flow->how->size, w->flow->how->size);
@@ -136,15 +134,22 @@ static ho_status make_rooms(work *w) {
     return HO_OK;
 }
 
-static ho_status move_sample(work *w, int i, const room *r, int *highest) {
+static ho_status put_sample(const work *w, int i, const ho_square *square) {
     const ho_batch *b = w->batch;
-    const ho_square square = {r->image, r->label, r->depth, r->points};
     const ho_store *store = w->flow->store;
-    HO_TRY(ho_square_sample(b->items[i].listing, b->items[i].sample, w->flow->how, &square, highest));
-    HO_TRY(ho_store_put_row(store, &b->image_rows, i, r->image));
-    HO_TRY(b->label ? ho_store_put_row(store, &b->label_rows, i, r->label) : HO_OK);
-    HO_TRY(b->depth ? ho_store_put_row(store, &b->depth_rows, i, r->depth) : HO_OK);
-    return b->points ? ho_store_put_row(store, &b->point_rows, i, r->points) : HO_OK;
+    HO_TRY(ho_store_put_row(store, &b->image_rows, i, square->image.pixels));
+    HO_TRY(b->label ? ho_store_put_row(store, &b->label_rows, i, square->label) : HO_OK);
+    HO_TRY(b->depth ? ho_store_put_row(store, &b->depth_rows, i, square->depth) : HO_OK);
+    return b->points ? ho_store_put_row(store, &b->point_rows, i, square->points) : HO_OK;
+}
+
+static ho_status move_sample(const work *w, int i, const room *r, int *highest) {
+    const ho_item *item = &w->batch->items[i];
+    ho_square square = {{0, 0, 0, NULL}, r->label, r->depth, r->points};
+    ho_status status = ho_square_sample(item->listing, item->sample, w->flow->how, &square, highest);
+    status = status == HO_OK ? put_sample(w, i, &square) : status;
+    ho_image_free(&square.image);
+    return status;
 }
 
 /* Samples from .. to - 1. Of several that fail the first in order is reported. */
@@ -194,6 +199,9 @@ ho_status ho_flow_run(ho_flow *flow) {
     saver s;
     int64_t base = 0, total = 0;
     ho_status status = HO_OK;
+    /* Images are taken and freed over and over: they come from the heap, which keeps their pages. */
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
     HO_TRY(start_saving(&s, flow->store, flow->first));
     for (int p = 0; p < HO_N_PARTS; p++) {
         total += flow->batches[p].n;

@@ -101,16 +101,19 @@ static int count_points(const ho_listing *listing) {
 }
 
 static ho_status fill(const ho_listing *listing, const ho_sample *sample, const ho_squaring *how, ho_reading *r,
-                      const ho_square *square, int *highest) {
-    ho_image small = {0, 0, 0, NULL};
+                      ho_square *square, int *highest) {
     const int size = how->size;
     side sides[2];
     HO_TRY(check_sizes(listing, sample, r));
     const ho_framing f = ho_framing_of(r->image.width, r->image.height, size, listing->aspect);
-    HO_TRY(how->rule == HO_RESIZE_HANDSOFF ? ho_photo_to_square_bicubic(&r->image, size, listing->aspect, &small)
-                                           : ho_photo_to_square(&r->image, size, listing->aspect, &small));
-    memcpy(square->image, small.pixels, (size_t)size * (size_t)size * 3);
-    ho_image_free(&small);
+    if (r->image.width == size && r->image.height == size) { /* nothing to do: the square is the photo */
+        square->image = r->image;
+        r->image.pixels = NULL;
+    } else {
+        HO_TRY(how->rule == HO_RESIZE_HANDSOFF
+                   ? ho_photo_to_square_bicubic(&r->image, size, listing->aspect, &square->image)
+                   : ho_photo_to_square(&r->image, size, listing->aspect, &square->image));
+    }
     if (square->label != NULL && r->label.pixels == NULL) {
         HO_FAIL(HO_EFORMAT, "%s: this image has no label, others of its part have one", sample->image);
     }
@@ -134,7 +137,7 @@ static ho_status fill(const ho_listing *listing, const ho_sample *sample, const 
 }
 
 ho_status ho_square_sample(const ho_listing *listing, const ho_sample *sample, const ho_squaring *how,
-                           const ho_square *square, int *highest) {
+                           ho_square *square, int *highest) {
     ho_reading reading;
     *highest = -1;
     memset(&reading, 0, sizeof reading);

@@ -136,9 +136,10 @@ ho_status ho_list_deepfashion(ho_listing *listing);
 
 /* ---- bringing to size -------------------------------------------------------------------------------------------- */
 
-/* Where one sample's square goes; NULL: not wanted. */
+/* One sample's square: the photo is made, free it; where the others go, NULL: not wanted. */
 typedef struct {
-    uint8_t *image, *label;
+    ho_image image;
+    uint8_t *label;
     float *depth, *points;
 } ho_square;
 /* `classes` maps class numbers of the source to ours, -1: unknown. */
@@ -150,7 +151,7 @@ typedef struct {
 } ho_squaring;
 /* *highest: the highest class number of the source, 255 left out; -1 without labels. */
 ho_status ho_square_sample(const ho_listing *listing, const ho_sample *sample, const ho_squaring *how,
-                           const ho_square *square, int *highest);
+                           ho_square *square, int *highest);
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 

@@ -6,17 +6,26 @@
 #include "font.h"
 #include "image_internal.h"
 
-ho_status ho_image_new(int width, int height, int channels, ho_image *image) {
+static ho_status make(int width, int height, int channels, bool clear, ho_image *image) {
     *image = (ho_image){0, 0, 0, NULL};
     HO_REQUIRE(width >= 1 && height >= 1 && (channels == 1 || channels == 3),
                "there is no image of %d x %d pixels and %d channels; sizes start at 1, channels are 1 or 3", width,
                height, channels);
-    uint8_t *pixels = calloc((size_t)width * (size_t)height, (size_t)channels);
+    const size_t n = (size_t)width * (size_t)height;
+    uint8_t *pixels = clear ? calloc(n, (size_t)channels) : malloc(n * (size_t)channels);
     if (pixels == NULL) {
         HO_FAIL(HO_EMEMORY, "no memory for an image of %d x %d pixels", width, height);
     }
     *image = (ho_image){width, height, channels, pixels};
     return HO_OK;
+}
+
+ho_status ho_image_new(int width, int height, int channels, ho_image *image) {
+    return make(width, height, channels, true, image);
+}
+
+ho_status ho_image_make(int width, int height, int channels, ho_image *image) {
+    return make(width, height, channels, false, image);
 }
 
 void ho_image_free(ho_image *image) {

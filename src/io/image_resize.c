@@ -76,34 +76,84 @@ static uint8_t rounded(int32_t sum) {
     return (uint8_t)(value > 255 ? 255 : value < 0 ? 0 : value);
 }
 
-static void shrink_columns(const ho_image *from, const taps *t, ho_image *to) {
+/* Four numbers that the processor adds and multiplies at once. */
+typedef int32_t four __attribute__((vector_size(16)));
+typedef uint8_t four_bytes __attribute__((vector_size(4)));
+
+/* One output pixel of an RGB row; reads one byte behind the last tap. */
+static void mix_pixel(const uint8_t *row, const taps *t, int x, uint8_t *out) {
+    const int32_t *weight = t->weight + (size_t)x * t->most;
+    const uint8_t *in = row + (size_t)t->first[x] * 3;
+    const int32_t half = 1 << (WEIGHT_BITS - 1);
+    four sum = {half, half, half, half};
+    for (int j = 0; j < t->n[x]; j++) {
+        four_bytes pixel;
+        memcpy(&pixel, in + (size_t)j * 3, sizeof pixel);
+        sum += weight[j] * __builtin_convertvector(pixel, four);
+    }
+    for (int c = 0; c < 3; c++) {
+        out[x * 3 + c] = rounded(sum[c]);
+    }
+}
+
+static void mix_grey(const uint8_t *row, const taps *t, int x, uint8_t *out) {
+    const int32_t *weight = t->weight + (size_t)x * t->most;
+    int32_t sum = 1 << (WEIGHT_BITS - 1);
+    for (int j = 0; j < t->n[x]; j++) {
+        sum += weight[j] * row[t->first[x] + j];
+    }
+    out[x] = rounded(sum);
+}
+
+/* Halving by the triangle: (a + 3 b + 3 c + d + 4) / 8, whose weights are exact in units of 2^-22, so that this is what
+ * the weights give, too. `step` is the distance of a and b; n results at to, the first of them for b at from. */
+static void mix_halves(const uint8_t *from, ptrdiff_t step, int n, uint8_t *to) {
+    for (int i = 0; i < n; i++) {
+        to[i] = (uint8_t)((from[i - step] + 3 * from[i] + 3 * from[i + step] + from[i + 2 * step] + 4) >> 3);
+    }
+}
+
+/* Row by row. `room` holds a row of the image and a pixel more. Where the width is halved, every pixel of the row is
+ * mixed with its neighbours and every second one kept: that is quicker than to mix the ones kept. */
+static void shrink_columns(const ho_image *from, const taps *t, bool halved, uint8_t *room, ho_image *to) {
     const int channels = from->channels == 1 ? 1 : 3;
+    const size_t bytes = (size_t)from->width * (size_t)channels;
     for (int y = 0; y < to->height; y++) {
-        const uint8_t *row = from->pixels + (size_t)y * from->width * channels;
-        uint8_t *out = to->pixels + (size_t)y * to->width * channels;
-        for (int x = 0; x < to->width; x++) {
-            const int32_t *weight = t->weight + (size_t)x * t->most;
-            const uint8_t *in = row + (size_t)t->first[x] * channels;
-            int32_t sum[3] = {1 << (WEIGHT_BITS - 1), 1 << (WEIGHT_BITS - 1), 1 << (WEIGHT_BITS - 1)};
-            for (int j = 0; j < t->n[x]; j++) {
-                for (int c = 0; c < channels; c++) {
-                    sum[c] += weight[j] * in[j * channels + c];
-                }
+        const uint8_t *row = from->pixels + (size_t)y * bytes;
+        uint8_t *out = to->pixels + (size_t)y * (size_t)to->width * (size_t)channels;
+        if (halved && channels == 3 && to->width > 2) {
+            mix_halves(row + 6, 3, 3 * (from->width - 4), room);
+            for (int x = 1; x < to->width - 1; x++) {
+                memcpy(out + (size_t)x * 3, room + (size_t)(x - 1) * 6, 4); /* the fourth byte is the next one's */
             }
-            for (int c = 0; c < channels; c++) {
-                out[x * channels + c] = rounded(sum[c]);
+        }
+        if (y == to->height - 1 && channels == 3) { /* nothing may be read behind the image */
+            memmove(room, row, bytes);
+            row = room;
+        }
+        const int skip = halved && channels == 3 && to->width > 2 ? to->width - 1 : 1;
+        for (int x = 0; x < to->width; x += x == 0 ? skip : 1) {
+            if (channels == 3) {
+                mix_pixel(row, t, x, out);
+            } else {
+                mix_grey(row, t, x, out);
             }
         }
     }
 }
 
-static ho_status shrink_rows(const ho_image *from, const taps *t, ho_image *to) {
+static ho_status shrink_rows(const ho_image *from, const taps *t, bool halved, ho_image *to) {
     const int row_bytes = from->width * from->channels;
     int32_t *sum = malloc((size_t)row_bytes * sizeof *sum);
     if (sum == NULL) {
         HO_FAIL(HO_EMEMORY, "no memory to resize an image of %d x %d pixels", from->width, from->height);
     }
     for (int y = 0; y < to->height; y++) {
+        if (halved && y > 0 && y < to->height - 1) {
+            mix_halves(from->pixels + (size_t)(2 * y) * (size_t)row_bytes, row_bytes, row_bytes,
+                       to->pixels + (size_t)y * (size_t)row_bytes);
+            continue;
+        }
         for (int x = 0; x < row_bytes; x++) {
             sum[x] = 1 << (WEIGHT_BITS - 1);
         }
@@ -138,20 +188,23 @@ static ho_status resize(const ho_image *from, int width, int height, bool bicubi
     HO_TRY(check_resize(from, width, height));
     ho_image between = {0, 0, 0, NULL}, made = {0, 0, 0, NULL};
     taps columns = {0, NULL, NULL, NULL}, rows = {0, NULL, NULL, NULL};
-    ho_status status;
+    uint8_t *room = malloc((size_t)from->width * (size_t)from->channels + 4);
+    ho_status status = room != NULL ? HO_OK : ho_fail(HO_EMEMORY, __FILE__, __LINE__, "no memory for a row of pixels");
+    HO_TRY_DONE(status);
     HO_TRY_DONE(make_taps(from->width, width, bicubic, &columns));
     HO_TRY_DONE(make_taps(from->height, height, bicubic, &rows));
-    HO_TRY_DONE(ho_image_new(width, from->height, from->channels, &between));
-    HO_TRY_DONE(ho_image_new(width, height, from->channels, &made));
+    HO_TRY_DONE(ho_image_make(width, from->height, from->channels, &between));
+    HO_TRY_DONE(ho_image_make(width, height, from->channels, &made));
     if (width == from->width) {
         memcpy(between.pixels, from->pixels, (size_t)width * (size_t)from->height * (size_t)from->channels);
     } else {
-        shrink_columns(from, &columns, &between);
+        shrink_columns(from, &columns, !bicubic && from->width == 2 * width, room, &between);
     }
-    HO_TRY_DONE(shrink_rows(&between, &rows, &made));
+    HO_TRY_DONE(shrink_rows(&between, &rows, !bicubic && from->height == 2 * height, &made));
     *to = made;
     made.pixels = NULL;
 done:
+    free(room);
     ho_image_free(&between);
     ho_image_free(&made);
     free_taps(&columns);
