@@ -56,8 +56,8 @@ typedef struct {
  * (no such format), HO_EIO, HO_EFORMAT, HO_EMEMORY, HO_EINTERRUPT. */
 ho_status ho_import_data(const ho_import_request *request, const char *path, ho_import_counts *counts);
 
-/* Format number i and what it reads; NULL behind the last one. */
-const char *ho_format_name(int i, const char **reads);
+/* Format number i, what it reads and where that comes from (NULL: a layout, not a set); NULL behind the last one. */
+const char *ho_format_name(int i, const char **reads, const char **from);
 
 #ifdef __cplusplus
 }

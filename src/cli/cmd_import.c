@@ -7,12 +7,15 @@
 #include "handsoff/formats.h"
 
 void ho_print_formats(void) {
-    const char *reads = NULL;
-    printf("\nFormats, and what DIR holds:\n");
-    for (int i = 0; ho_format_name(i, &reads) != NULL; ++i) {
-        printf("  %-24s%s\n", ho_format_name(i, NULL), reads);
+    const char *reads = NULL, *from = NULL;
+    printf("\nFormats: what DIR holds, and where to get it\n");
+    for (int i = 0; ho_format_name(i, &reads, &from) != NULL; ++i) {
+        printf("  %-24s%s\n", ho_format_name(i, NULL, NULL), reads);
+        if (from != NULL) {
+            printf("  %-24s%s\n", "", from);
+        }
     }
-    printf("Where to get the sets, licences, sizes: data/README.md. Merge tables: data/merges/.\n");
+    printf("More on each set, its licence, checksums, disk and time: data/README.md. Merge tables: data/merges/.\n");
 }
 
 typedef struct {

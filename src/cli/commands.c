@@ -40,7 +40,10 @@ static const char IMPORT_DATA_DETAIL[] =
     "  --aspect      squash (default), crop to the middle, or pad; labels, depth and key points follow\n"
     "  --resize      sound (default): triangle filter, antialiased; handsoff: bicubic as Pillow's, which the original "
     "uses.\n"
-    "                Labels and depth take the nearest pixel in both\n";
+    "                Labels and depth take the nearest pixel in both\n"
+    "OUT.h5 takes 3 bytes a pixel, 4 with labels, 8 with depth: 30,000 labelled images of 512 take 31 GB. Reading "
+    "takes\n"
+    "about as long as decoding the photos. A killed import is gone on with by the same command (OUT.h5.part).\n";
 
 static const char IMPORT_WEIGHTS_DETAIL[] =
     "  FILE          .pt or .pth (both forms of torch.save), NVIDIA's .pkl, .npz, .safetensors. Nothing in it is run.\n"

@@ -50,6 +50,7 @@ struct ho_listing {
 
 typedef struct {
     const char *name, *reads;
+    const char *from; /* where to get it, its licence, how many images; NULL: a layout, not a set */
     ho_status (*list)(ho_listing *listing);
 } ho_format;
 extern const ho_format HO_FORMATS[]; /* ended by a NULL name */
