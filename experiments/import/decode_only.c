@@ -1,5 +1,5 @@
-/* decode_only FOLDER [SIZE]: decodes every JPEG of a folder to RGB with libjpeg-turbo on all threads, into memory that is used
- * again, and does nothing else: the speed that an import is measured against. */
+/* decode_only FOLDER [SIZE]: decodes every JPEG of a folder to RGB with libjpeg-turbo on all threads, into memory that
+ * is used again, and does nothing else: the speed that an import is measured against. */
 #include <dirent.h>
 #include <omp.h>
 #include <stdio.h>

@@ -11,8 +11,6 @@
 
 #include "formats.h"
 
-enum { AT_ONCE = 64 }; /* samples between two looks at progress and interruption */
-
 /* ---- checkpoints ------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -101,6 +99,10 @@ typedef struct {
     const ho_batch *batch;
     int n_rooms;
     room *rooms;
+    bool *done; /* of the part's samples */
+    int next;   /* the first sample that no thread has taken */
+    int ready;  /* all samples before this one are done */
+    bool stop;
     ho_status status; /* of the first sample that failed */
     int where;
     char text[1024];
@@ -113,6 +115,7 @@ static void free_rooms(work *w) {
         free(w->rooms[i].points);
     }
     free(w->rooms);
+    free(w->done);
 }
 
 static ho_status make_rooms(work *w) {
@@ -120,7 +123,8 @@ static ho_status make_rooms(work *w) {
     const ho_batch *b = w->batch;
     w->n_rooms = omp_get_max_threads();
     w->rooms = calloc((size_t)w->n_rooms, sizeof *w->rooms);
-    bool made = w->rooms != NULL;
+    w->done = calloc((size_t)b->n, sizeof *w->done);
+    bool made = w->rooms != NULL && w->done != NULL;
     for (int i = 0; i < w->n_rooms && made; i++) {
         room *r = &w->rooms[i];
         r->label = b->label ? malloc(pixels) : NULL;
@@ -152,45 +156,89 @@ static ho_status move_sample(const work *w, int i, const room *r, int *highest) 
     return status;
 }
 
-/* Samples from .. to - 1. Of several that fail the first in order is reported. */
-static void move_samples(work *w, int from, int to) {
-    int most = w->flow->highest;
-    w->status = HO_OK;
-    w->where = to;
-#pragma omp parallel for schedule(dynamic, 1) reduction(max : most)
-    for (int i = from; i < to; i++) {
-        int highest = -1;
-        const ho_status status = move_sample(w, i, &w->rooms[omp_get_thread_num()], &highest);
-        most = highest > most ? highest : most;
-        if (status != HO_OK) {
+static void note_failure(work *w, int i, ho_status status) {
 #pragma omp critical(ho_import_failed)
-            if (i < w->where) {
-                w->where = i;
-                w->status = status;
-                snprintf(w->text, sizeof w->text, "%s", ho_error());
-            }
-        }
+    if (w->status == HO_OK || i < w->where) {
+        w->where = i;
+        w->status = status;
+        snprintf(w->text, sizeof w->text, "%s", ho_error());
     }
-    w->flow->highest = most;
+}
+
+/* One thread's share: whatever sample is next. They are handed out in order, so that of several that fail the first in
+ * order is among those noted. *highest: the highest class number seen. */
+static void take_sample(work *w, int i, int *highest) {
+    int found = -1;
+    const ho_status status = move_sample(w, i, &w->rooms[omp_get_thread_num()], &found);
+    *highest = found > *highest ? found : *highest;
+    if (status != HO_OK) {
+        note_failure(w, i, status);
+#pragma omp atomic write
+        w->stop = true;
+        return;
+    }
+#pragma omp critical(ho_import_highest)
+    w->flow->highest = *highest > w->flow->highest ? *highest : w->flow->highest;
+#pragma omp atomic write seq_cst
+    w->done[i] = true;
+}
+
+/* The first thread does this between two samples of its own. */
+static void look_around(work *w, saver *s, int64_t base, int64_t total) {
+    const ho_import_request *r = w->flow->request;
+    bool done = true, go_on = true;
+    while (w->ready < w->batch->n && done) {
+#pragma omp atomic read seq_cst
+        done = w->done[w->ready];
+        w->ready += done;
+    }
+    int highest;
+#pragma omp critical(ho_import_highest)
+    highest = w->flow->highest;
+    const ho_status status = saved_up_to(s, base + w->ready, highest);
+    if (status != HO_OK) {
+        note_failure(w, w->ready, status);
+        go_on = false;
+    }
+    if (r->progress != NULL && !r->progress(r->user, w->flow->first, base + w->ready, total)) {
+        go_on = false;
+    }
+    if (!go_on) {
+#pragma omp atomic write
+        w->stop = true;
+    }
 }
 
 static ho_status move_batch(work *w, saver *s, int64_t base, int64_t total) {
-    ho_flow *flow = w->flow;
-    const ho_import_request *r = flow->request;
     const int n = w->batch->n;
     HO_TRY(make_rooms(w));
-    for (int from = flow->first > base ? (int)(flow->first - base) : 0; from < n;) {
-        const int to = n - from < AT_ONCE ? n : from + AT_ONCE;
-        move_samples(w, from, to);
-        HO_TRY(saved_up_to(s, base + w->where, flow->highest));
-        if (w->status != HO_OK) {
-            return ho_fail(w->status, __FILE__, __LINE__, "%s", w->text);
+    w->next = w->ready = w->flow->first > base ? (int)(w->flow->first - base) : 0;
+#pragma omp parallel
+    {
+        int highest = -1;
+        for (bool stop = false; !stop;) {
+            int i;
+#pragma omp atomic capture
+            i = w->next++;
+#pragma omp atomic read
+            stop = w->stop;
+            stop = stop || i >= n;
+            if (!stop) {
+                take_sample(w, i, &highest);
+            }
+            if (!stop && omp_get_thread_num() == 0) {
+                look_around(w, s, base, total);
+            }
         }
-        if (r->progress != NULL && !r->progress(r->user, flow->first, base + to, total)) {
-            HO_FAIL(HO_EINTERRUPT, "stopped after %lld of %lld images; the same command goes on",
-                    (long long)(base + to), (long long)total);
-        }
-        from = to;
+    }
+    const bool stopped = w->stop;
+    look_around(w, s, base, total);
+    if (w->status != HO_OK) {
+        return ho_fail(w->status, __FILE__, __LINE__, "%s", w->text);
+    }
+    if (stopped) {
+        HO_FAIL(HO_EINTERRUPT, "stopped after %lld of %lld images; the same command goes on",
+                (long long)(base + w->ready), (long long)total);
     }
     return HO_OK;
 }

@@ -23,6 +23,7 @@ typedef struct {
 static ho_status find_format(const char *name, const ho_format **format) {
     const char *names[FORMATS_MOST];
     int n = 0;
+    *format = &HO_FORMATS[0];
     for (; HO_FORMATS[n].name != NULL; n++) {
         names[n] = HO_FORMATS[n].name;
         if (strcmp(name, names[n]) == 0) {
@@ -40,7 +41,7 @@ static bool says_car_parts(const ho_import_folder *folder) {
 }
 
 static ho_status list_folder(const ho_import_folder *folder, ho_listing *listing) {
-    const ho_format *format = NULL;
+    const ho_format *format = &HO_FORMATS[0];
     HO_TRY(find_format(folder->format, &format));
     if (!ho_is_folder(folder->folder)) {
         HO_FAIL(HO_EIO, "folder %s: there is no such folder; format %s reads %s", folder->folder, format->name,
