@@ -4,6 +4,10 @@
  *   backward   g = gain act'(.) g_y;  g_x = x_gain g;  g_b[c] = b_gain sum_rows g
  * The derivative follows from y alone (gain > 0): leaky ReLU y > 0 ? gain : gain slope; logistic y - y^2 / gain.
  * At 0 the leaky ReLU takes the slope of the negative side, as PyTorch does.
+ *
+ *   prelu      y = x > 0 ? x : a[c] x;  g_x = (x > 0 ? 1 : a[c]) g_y;  g_a[c] = sum_rows min(x, 0) g_y
+ * whose slope may be negative, so that the derivative follows from x and not from y.
+ *
  * Bound by memory: forward reads x and writes y once; backward reads y and g_y once for both gradients. */
 #include "pointwise.h"
 
@@ -137,6 +141,48 @@ HO_KERNEL bias_act_backward(ho_k_bias_act_gradients g, int64_t S, ho_k_act act, 
     }
 }
 
+HO_DEVICE ho_real prelu(ho_real x, ho_real a, ho_real v) {
+    return x > HO_R(0.0) ? v : a * v;
+}
+
+HO_KERNEL prelu_forward(int64_t rows, int64_t C, const ho_real *HO_RESTRICT x, const ho_real *HO_RESTRICT a,
+                        ho_real *HO_RESTRICT y) {
+    HO_GRID_BLOCKS (r, rows) {
+        const ho_real *HO_RESTRICT from = x + r * C;
+        ho_real *HO_RESTRICT to = y + r * C;
+        HO_BLOCK_LOOP (c, C) {
+            to[c] = prelu(from[c], a[c], from[c]);
+        }
+    }
+}
+
+/* Segment k of S takes its share of the rows; its column sums go to scratch[k, :]. */
+HO_KERNEL prelu_backward(ho_k_prelu_gradients g, int64_t S) {
+    const ho_real *HO_RESTRICT a = g.a;
+    HO_GRID_BLOCKS (k, S) {
+        ho_real *HO_RESTRICT sum = g.scratch + k * g.C;
+        HO_BLOCK_LOOP (c, g.C) {
+            sum[c] = HO_R(0.0);
+        }
+        for (int64_t r = g.rows * k / S; r < g.rows * (k + 1) / S; ++r) {
+            const ho_real *HO_RESTRICT x = g.x + r * g.C, *HO_RESTRICT g_y = g.g_y + r * g.C;
+            ho_real *HO_RESTRICT g_x = g.g_x + (g.g_x != NULL ? r * g.C : 0);
+            HO_BLOCK_LOOP (c, g.C) {
+                sum[c] += (x[c] > HO_R(0.0) ? HO_R(0.0) : x[c]) * g_y[c];
+            }
+            if (g.g_x != NULL && g.accumulate_x) {
+                HO_BLOCK_LOOP (c, g.C) {
+                    g_x[c] += prelu(x[c], a[c], g_y[c]);
+                }
+            } else if (g.g_x != NULL) {
+                HO_BLOCK_LOOP (c, g.C) {
+                    g_x[c] = prelu(x[c], a[c], g_y[c]);
+                }
+            }
+        }
+    }
+}
+
 /* total[c] (+)= gain * sum_k part[k, c]. */
 HO_KERNEL column_total(int64_t S, int64_t C, ho_real gain, const ho_real *HO_RESTRICT part, bool accumulate,
                        ho_real *HO_RESTRICT total) {
@@ -250,6 +296,25 @@ ho_status ho_k_bias_act_backward_in_place(ho_stream stream, const ho_k_act *act,
                   g->g_b);
     }
     return HO_LAUNCH_STATUS("bias_act_backward_in_place");
+}
+
+ho_status ho_k_prelu(ho_stream stream, int64_t rows, int64_t C, const ho_real *x, const ho_real *a, ho_real *y) {
+    HO_LAUNCH(prelu_forward, ho_grid_blocks(rows, C), ho_row_width(C), 0, stream, rows, C, x, a, y);
+    return HO_LAUNCH_STATUS("prelu");
+}
+
+int64_t ho_k_prelu_scratch(int64_t rows, int64_t C) {
+    return ho_segments(rows, 64) * C;
+}
+
+ho_status ho_k_prelu_backward(ho_stream stream, const ho_k_prelu_gradients *g) {
+    const int64_t S = ho_segments(g->rows, 64);
+    HO_LAUNCH(prelu_backward, ho_grid_blocks(S, g->rows / S * g->C), ho_row_width(g->C), 0, stream, *g, S);
+    if (g->g_a != NULL) {
+        HO_LAUNCH(column_total, ho_grid(g->C, WIDTH), WIDTH, 0, stream, S, g->C, HO_R(1.0), g->scratch, g->accumulate_a,
+                  g->g_a);
+    }
+    return HO_LAUNCH_STATUS("prelu_backward");
 }
 
 ho_status ho_k_add(ho_stream stream, int64_t n, ho_real a_gain, const ho_real *a, ho_real b_gain, const ho_real *b,

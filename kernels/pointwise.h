@@ -48,6 +48,19 @@ typedef struct {
 ho_status ho_k_bias_act_backward_in_place(ho_stream stream, const ho_k_act *act,
                                           const ho_k_bias_act_in_place_gradients *g);
 
+/* y = x > 0 ? x : a[c] * x (PReLU). */
+ho_status ho_k_prelu(ho_stream stream, int64_t rows, int64_t C, const ho_real *x, const ho_real *a, ho_real *y);
+/* g_x (+)= (x > 0 ? 1 : a[c]) * g_y and, in the same pass, g_a (+)= column sums of min(x, 0) g_y. g_x and g_a may be
+ * NULL. scratch holds ho_k_prelu_scratch elements. */
+typedef struct {
+    int64_t rows, C;
+    const ho_real *x, *a, *g_y;
+    ho_real *g_x, *g_a, *scratch;
+    bool accumulate_x, accumulate_a;
+} ho_k_prelu_gradients;
+int64_t ho_k_prelu_scratch(int64_t rows, int64_t C);
+ho_status ho_k_prelu_backward(ho_stream stream, const ho_k_prelu_gradients *g);
+
 /* y = a_gain * a + b_gain * b. */
 ho_status ho_k_add(ho_stream stream, int64_t n, ho_real a_gain, const ho_real *a, ho_real b_gain, const ho_real *b,
                    ho_real *y);

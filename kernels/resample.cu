@@ -1,8 +1,10 @@
-/* Bilinear resampling, pixel centres at .5 (align_corners false, no antialiasing).
+/* Bilinear resampling without antialiasing, pixel centres at .5 (align_corners false) or at whole numbers with the
+ * outermost ones on each other (align_corners true).
  *
  *   x (N,H,W,C), y (N,P,Q,C), NHWC. Along one axis of n input and m output positions, output position p reads
  *     t = max(0, (p + 0.5) n / m - 0.5),  i0 = min(floor t, n - 1),  i1 = min(i0 + 1, n - 1),  weight a = t - i0,
- *     y[p] = (1 - a) x[i0] + a x[i1];     two axes: the product of both.
+ *     y[p] = (1 - a) x[i0] + a x[i1];     two axes: the product of both;
+ * with corners t = p (n - 1) / (m - 1). In the code t = (p + centre) scale - centre, centre 0.5 or 0.
  * Adjoint: input position i gathers from the outputs p whose i0 or i1 it is. Their t lies in (i - 1, i + 1), which
  * bounds p; the bounds are widened by one on both sides and the weight comes from the forward formula, so that the two
  * agree to the bit and rounding of the bounds cannot lose a term. No atomics: one block writes one pixel. Bytes moved:
@@ -17,9 +19,14 @@ typedef struct {
     ho_real a;
 } ho_taps2;
 
-HO_DEVICE ho_taps2 ho_taps_of(int64_t p, int64_t n, ho_real scale) {
+/* Of one axis. */
+typedef struct {
+    ho_real scale, centre;
+} ho_axis;
+
+HO_DEVICE ho_taps2 ho_taps_of(int64_t p, int64_t n, ho_axis axis) {
     ho_taps2 taps;
-    ho_real t = ((ho_real)p + HO_R(0.5)) * scale - HO_R(0.5);
+    ho_real t = ((ho_real)p + axis.centre) * axis.scale - axis.centre;
     t = t > HO_R(0.0) ? t : HO_R(0.0);
     taps.i0 = (int64_t)t < n - 1 ? (int64_t)t : n - 1;
     taps.i1 = taps.i0 + 1 < n ? taps.i0 + 1 : n - 1;
@@ -28,18 +35,18 @@ HO_DEVICE ho_taps2 ho_taps_of(int64_t p, int64_t n, ho_real scale) {
 }
 
 /* What input position i contributes to output position p. */
-HO_DEVICE ho_real ho_tap_weight(int64_t p, int64_t i, int64_t n, ho_real scale) {
-    const ho_taps2 taps = ho_taps_of(p, n, scale);
+HO_DEVICE ho_real ho_tap_weight(int64_t p, int64_t i, int64_t n, ho_axis axis) {
+    const ho_taps2 taps = ho_taps_of(p, n, axis);
     return (taps.i0 == i ? HO_R(1.0) - taps.a : HO_R(0.0)) + (taps.i1 == i ? taps.a : HO_R(0.0));
 }
 
 /* The same from those held on the cpu; computed anew on a GPU, where an array that is indexed would lie in memory. */
-HO_DEVICE ho_real ho_held_weight(const ho_real *held, int64_t j, int64_t p, int64_t i, int64_t n, ho_real scale) {
+HO_DEVICE ho_real ho_held_weight(const ho_real *held, int64_t j, int64_t p, int64_t i, int64_t n, ho_axis axis) {
 #ifdef __CUDACC__
     (void)held;
-    return ho_tap_weight(p + j, i, n, scale);
+    return ho_tap_weight(p + j, i, n, axis);
 #else
-    (void)p, (void)i, (void)n, (void)scale;
+    (void)p, (void)i, (void)n, (void)axis;
     return held[j];
 #endif
 }
@@ -66,20 +73,22 @@ HO_DEVICE ho_pixel ho_pixel_of(int64_t i, int64_t H, int64_t W) {
 }
 
 /* First and last output position that may read input position i. */
-HO_DEVICE int64_t ho_first_reader(int64_t i, ho_real scale) {
-    const int64_t p = (int64_t)floor(((double)i - 0.5) / (double)scale - 0.5) - 1;
+HO_DEVICE int64_t ho_first_reader(int64_t i, ho_axis axis) {
+    const double centre = (double)axis.centre;
+    const int64_t p = (int64_t)floor(((double)i - 1.0 + centre) / (double)axis.scale - centre) - 1;
     return i == 0 || p < 0 ? 0 : p;
 }
-HO_DEVICE int64_t ho_last_reader(int64_t i, int64_t n, int64_t m, ho_real scale) {
-    const int64_t p = (int64_t)ceil(((double)i + 1.5) / (double)scale - 0.5) + 1;
+HO_DEVICE int64_t ho_last_reader(int64_t i, int64_t n, int64_t m, ho_axis axis) {
+    const double centre = (double)axis.centre;
+    const int64_t p = (int64_t)ceil(((double)i + 1.0 + centre) / (double)axis.scale - centre) + 1;
     return i == n - 1 || p > m - 1 ? m - 1 : p;
 }
 
-HO_KERNEL resample_kernel(ho_resample_shape s, ho_real scale_h, ho_real scale_w, const ho_real *HO_RESTRICT x,
+HO_KERNEL resample_kernel(ho_resample_shape s, ho_axis axis_h, ho_axis axis_w, const ho_real *HO_RESTRICT x,
                           ho_real *HO_RESTRICT y) {
     HO_GRID_BLOCKS (pixel, s.N * s.P * s.Q) {
         const ho_pixel at = ho_pixel_of(pixel, s.P, s.Q);
-        const ho_taps2 th = ho_taps_of(at.h, s.H, scale_h), tw = ho_taps_of(at.w, s.W, scale_w);
+        const ho_taps2 th = ho_taps_of(at.h, s.H, axis_h), tw = ho_taps_of(at.w, s.W, axis_w);
         const ho_real *HO_RESTRICT x00 = x + ((at.n * s.H + th.i0) * s.W + tw.i0) * s.C;
         const ho_real *HO_RESTRICT x01 = x + ((at.n * s.H + th.i0) * s.W + tw.i1) * s.C;
         const ho_real *HO_RESTRICT x10 = x + ((at.n * s.H + th.i1) * s.W + tw.i0) * s.C;
@@ -94,31 +103,31 @@ HO_KERNEL resample_kernel(ho_resample_shape s, ho_real scale_h, ho_real scale_w,
     }
 }
 
-HO_KERNEL resample_backward_kernel(ho_resample_shape s, ho_real scale_h, ho_real scale_w,
-                                   const ho_real *HO_RESTRICT g_y, ho_real *HO_RESTRICT g_x, bool accumulate) {
+HO_KERNEL resample_backward_kernel(ho_resample_shape s, ho_axis axis_h, ho_axis axis_w, const ho_real *HO_RESTRICT g_y,
+                                   ho_real *HO_RESTRICT g_x, bool accumulate) {
     HO_GRID_BLOCKS (pixel, s.N * s.H * s.W) {
         const ho_pixel at = ho_pixel_of(pixel, s.H, s.W);
-        const int64_t p0 = ho_first_reader(at.h, scale_h), p1 = ho_last_reader(at.h, s.H, s.P, scale_h);
-        const int64_t q1 = ho_last_reader(at.w, s.W, s.Q, scale_w);
+        const int64_t p0 = ho_first_reader(at.h, axis_h), p1 = ho_last_reader(at.h, s.H, s.P, axis_h);
+        const int64_t q1 = ho_last_reader(at.w, s.W, s.Q, axis_w);
         ho_real *HO_RESTRICT out = g_x + pixel * s.C;
         if (!accumulate) {
             HO_BLOCK_LOOP (c, s.C) {
                 out[c] = HO_R(0.0);
             }
         }
-        for (int64_t q = ho_first_reader(at.w, scale_w); q <= q1; q += AT_ONCE) {
+        for (int64_t q = ho_first_reader(at.w, axis_w); q <= q1; q += AT_ONCE) {
             const int64_t count = q1 + 1 - q < AT_ONCE ? q1 + 1 - q : AT_ONCE;
             ho_real weight_w[AT_ONCE];
             for (int64_t j = 0; j < count; ++j) {
-                weight_w[j] = ho_tap_weight(q + j, at.w, s.W, scale_w);
+                weight_w[j] = ho_tap_weight(q + j, at.w, s.W, axis_w);
             }
             for (int64_t p = p0; p <= p1; ++p) {
-                const ho_real weight_h = ho_tap_weight(p, at.h, s.H, scale_h);
+                const ho_real weight_h = ho_tap_weight(p, at.h, s.H, axis_h);
                 if (weight_h == HO_R(0.0)) {
                     continue;
                 }
                 for (int64_t j = 0; j < count; ++j) {
-                    const ho_real weight = weight_h * ho_held_weight(weight_w, j, q, at.w, s.W, scale_w);
+                    const ho_real weight = weight_h * ho_held_weight(weight_w, j, q, at.w, s.W, axis_w);
                     const ho_real *HO_RESTRICT g = g_y + ((at.n * s.P + p) * s.Q + q + j) * s.C;
                     HO_BLOCK_LOOP (c, s.C) {
                         out[c] += weight * g[c];
@@ -129,10 +138,17 @@ HO_KERNEL resample_backward_kernel(ho_resample_shape s, ho_real scale_h, ho_real
     }
 }
 
+static ho_axis axis_of(int64_t n, int64_t m, bool corners) {
+    ho_axis axis;
+    axis.scale = corners ? (ho_real)(n - 1) / (ho_real)(m - 1) : (ho_real)n / (ho_real)m;
+    axis.centre = corners ? HO_R(0.0) : HO_R(0.5);
+    return axis;
+}
+
 ho_status ho_k_resample(ho_stream stream, const ho_resample_shape *s, const ho_real *x, ho_real *y) {
     const int64_t pixels = s->N * s->P * s->Q;
     HO_LAUNCH(resample_kernel, ho_grid_blocks(pixels, s->C), ho_row_width(s->C), 0, stream, *s,
-              (ho_real)s->H / (ho_real)s->P, (ho_real)s->W / (ho_real)s->Q, x, y);
+              axis_of(s->H, s->P, s->corners), axis_of(s->W, s->Q, s->corners), x, y);
     return HO_LAUNCH_STATUS("resample");
 }
 
@@ -140,6 +156,6 @@ ho_status ho_k_resample_backward(ho_stream stream, const ho_resample_shape *s, c
                                  bool accumulate) {
     const int64_t pixels = s->N * s->H * s->W, work = s->N * s->P * s->Q * s->C / pixels + s->C;
     HO_LAUNCH(resample_backward_kernel, ho_grid_blocks(pixels, work), ho_row_width(s->C), 0, stream, *s,
-              (ho_real)s->H / (ho_real)s->P, (ho_real)s->W / (ho_real)s->Q, g_y, g_x, accumulate);
+              axis_of(s->H, s->P, s->corners), axis_of(s->W, s->Q, s->corners), g_y, g_x, accumulate);
     return HO_LAUNCH_STATUS("resample backward");
 }

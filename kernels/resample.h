@@ -10,9 +10,10 @@
 extern "C" {
 #endif
 
-/* x (N,H,W,C) and y (N,P,Q,C). */
+/* x (N,H,W,C) and y (N,P,Q,C). corners: the outermost pixel centres of both coincide; H, W, P and Q are at least 2. */
 typedef struct {
     int64_t N, H, W, C, P, Q;
+    bool corners;
 } ho_resample_shape;
 
 /* y = R x; y is overwritten. */

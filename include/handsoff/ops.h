@@ -53,6 +53,13 @@ ho_status ho_conv2d_act(ho_context *context, ho_tensor *x, ho_tensor *w, ho_tens
 ho_status ho_conv2d_act_tangent(ho_context *context, const ho_tensor *y, ho_tensor *x_dot, ho_tensor *w,
                                 const ho_conv_options *options, const ho_act *act, ho_tensor **y_dot);
 
+/* PReLU (He et al. 2015, "Delving deep into rectifiers"): y = x > 0 ? x : slope[c] * x; x (..., C), slope (C).
+ * Gradients to both (src/ops/channels.c). */
+ho_status ho_prelu(ho_context *context, ho_tensor *x, ho_tensor *slope, ho_tensor **y);
+/* y[n,h,w,c] = x[n,h,w,c] * s[n,c]: the excitation of squeeze and excitation. Gradients to both (src/ops/channels.c).
+ */
+ho_status ho_scale_channels(ho_context *context, ho_tensor *x, ho_tensor *s, ho_tensor **y);
+
 /* y = a_gain * a + b_gain * b, equal shapes; b may be NULL. */
 ho_status ho_add(ho_context *context, ho_tensor *a, double a_gain, ho_tensor *b, double b_gain, ho_tensor **y);
 /* y (..., Ca + Cb): channels of a, then of b. */
@@ -62,6 +69,8 @@ enum { HO_MOST_CONCAT = 8 };
 ho_status ho_concat_all(ho_context *context, int n, ho_tensor *const *x, ho_tensor **y);
 /* The same data under another shape of equal count. */
 ho_status ho_reshape(ho_context *context, ho_tensor *x, int rank, const int64_t *dim, ho_tensor **y);
+/* Rows first .. first + H - 1 of images (N, H', W, C). */
+ho_status ho_crop_rows(ho_context *context, ho_tensor *x, int64_t first, int64_t H, ho_tensor **y);
 /* (N, H, W, C) -> (N, C, H, W): for dense layers whose weights count features in PyTorch's order. */
 ho_status ho_nhwc_to_nchw(ho_context *context, ho_tensor *x, ho_tensor **y);
 
@@ -126,6 +135,8 @@ ho_status ho_minibatch_std_tangent(ho_context *context, ho_tensor *x, ho_tensor 
 /* Bilinear, pixel centres at .5 (torch.nn.functional.interpolate with align_corners=False), any size to any size (no
  * antialiasing). */
 ho_status ho_resize_bilinear(ho_context *context, ho_tensor *x, int64_t H, int64_t W, ho_tensor **y);
+/* The same with the centres of the outermost pixels on each other (align_corners=True); both at least 2 x 2. */
+ho_status ho_resize_corners(ho_context *context, ho_tensor *x, int64_t H, int64_t W, ho_tensor **y);
 /* k x k means, stride k; H and W must be multiples of k. */
 ho_status ho_avg_pool(ho_context *context, ho_tensor *x, int64_t k, ho_tensor **y);
 typedef struct {

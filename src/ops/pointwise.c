@@ -1,6 +1,7 @@
 /* Bias and activation, sums, and operations that only move data. */
 #include "handsoff/ops.h"
 
+#include "fill.h"
 #include "pointwise.h"
 
 #include <string.h>
@@ -184,6 +185,45 @@ ho_status ho_concat_all(ho_context *context, int n, ho_tensor *const *x, ho_tens
 
 ho_status ho_concat(ho_context *context, ho_tensor *a, ho_tensor *b, ho_tensor **y) {
     return ho_concat_all(context, 2, (ho_tensor *const[]){a, b}, y);
+}
+
+/* ---- crop -------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    ho_tensor *x, *y;
+    int64_t first; /* element of a sample */
+} crop_saved;
+
+static ho_status crop_backward(ho_context *context, void *memory) {
+    const crop_saved *s = memory;
+    const int64_t N = s->x->dim[0], all = ho_tensor_count(s->x) / N, kept = ho_tensor_count(s->y) / N;
+    ho_real *g;
+    bool accumulate;
+    HO_TRY(ho_grad_target(context, s->x, &g, &accumulate));
+    if (g == NULL) {
+        return HO_OK;
+    }
+    if (!accumulate) {
+        HO_TRY(ho_k_fill(g, N * all, HO_R(0.0), ho_context_stream(context)));
+    }
+    return ho_k_copy_columns(ho_context_stream(context), N, kept, s->y->grad, kept, true, g + s->first, all);
+}
+
+ho_status ho_crop_rows(ho_context *context, ho_tensor *x, int64_t first, int64_t H, ho_tensor **y) {
+    HO_REQUIRE(x->rank == 4 && ho_tensor_count(x) > 0 && first >= 0 && H >= 1 && first + H <= x->dim[1],
+               "crop_rows: rows %lld to %lld of %s", (long long)first, (long long)(first + H - 1),
+               ho_tensor_shape_text(x));
+    const int64_t N = x->dim[0], row = x->dim[2] * x->dim[3];
+    HO_TRY(ho_tensor_new(context, HO_SHAPE(N, H, x->dim[2], x->dim[3]), y));
+    HO_TRY(ho_k_copy_columns(ho_context_stream(context), N, H * row, x->data + first * row, x->dim[1] * row, false,
+                             (*y)->data, H * row));
+    if (HO_WANTS_GRAD(context, x)) {
+        crop_saved *saved;
+        HO_TRY(ho_host_scratch(context, sizeof *saved, (void **)&saved));
+        *saved = (crop_saved){x, *y, first * row};
+        HO_TRY(ho_tape_push(context, "crop_rows", *y, crop_backward, saved));
+    }
+    return HO_OK;
 }
 
 /* ---- reshape, transpose ------------------------------------------------------------------------------------------ */

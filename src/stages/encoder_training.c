@@ -158,7 +158,7 @@ static ho_status learn(ho_encoder_training *t, int64_t iterations, ho_tensor *lo
     const ho_adam_options adam = {t->lr * 0.5 * (1.0 + cos(pi * done)), 0.9, 0.999, 1e-8, 0.0};
     ho_tensor *latent = NULL, *current = NULL;
     HO_TRY(ho_pairs_draw(t->lasting, &t->pairs, t->step * t->batch, t->batch, &t->truth, &t->image));
-    HO_TRY(ho_encoder_start(t->lasting, t->generator, t->batch, &latent, iterations > 1 ? &current : NULL));
+    HO_TRY(ho_encoder_start(t->lasting, t->encoder, t->generator, t->batch, &latent, iterations > 1 ? &current : NULL));
     for (int64_t i = 0; i < iterations; ++i) {
         const ho_status status = pass(t, i + 1 == iterations, &latent, &current, &losses[i]);
         ho_context_record(t->passing, false);

@@ -237,7 +237,7 @@ static ho_status guess(inversion *v, ho_context *context, int64_t first, int64_t
         HO_TRY(ho_tensor_from_host(context, v->target_float, HO_SHAPE(N, v->H, v->W, 3), &image));
         HO_TRY(ho_encoder_invert(context, v->encoder, v->generator, image, &w_plus));
     } else {
-        HO_TRY(ho_encoder_start(context, v->generator, N, &w_plus, NULL));
+        HO_TRY(ho_encoder_start(context, NULL, v->generator, N, &w_plus, NULL));
     }
     HO_TRY(ho_tensor_to_host(context, w_plus, v->w_init + first * v->L * v->D));
     const int64_t pixels = v->H * v->W * 3;

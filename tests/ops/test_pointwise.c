@@ -62,6 +62,69 @@ static void bias_act(void **state) {
     gc_run("bias_act", cases, CHECK_LEN(cases));
 }
 
+/* ---- PReLU, factors of channels, rows of an image ---------------------------------------------------------------- */
+
+static ho_status build_prelu(ho_context *context, const gc_case *c, ho_tensor *const *x, ho_tensor **y) {
+    (void)c;
+    return ho_prelu(context, x[0], x[1], y);
+}
+
+static void reference_prelu(const gc_case *c, const double *const *x, double *y) {
+    const int64_t C = channels(c, 0);
+    for (int64_t i = 0; i < count(&c->input[0]); ++i) {
+        y[i] = fmax(x[0][i], 0.0) + x[1][i % C] * fmin(x[0][i], 0.0);
+    }
+}
+
+static ho_status build_factors(ho_context *context, const gc_case *c, ho_tensor *const *x, ho_tensor **y) {
+    (void)c;
+    return ho_scale_channels(context, x[0], x[1], y);
+}
+
+static void reference_factors(const gc_case *c, const double *const *x, double *y) {
+    const int64_t *d = c->input[0].dim;
+    for (int64_t i = 0; i < count(&c->input[0]); ++i) {
+        y[i] = x[0][i] * x[1][i / (d[1] * d[2] * d[3]) * d[3] + i % d[3]];
+    }
+}
+
+static ho_status build_crop(ho_context *context, const gc_case *c, ho_tensor *const *x, ho_tensor **y) {
+    return ho_crop_rows(context, x[0], c->input[0].dim[1] - c->out_dim[1] - 1, c->out_dim[1], y);
+}
+
+static void reference_crop(const gc_case *c, const double *const *x, double *y) {
+    const int64_t *d = c->input[0].dim, row = d[2] * d[3], H = c->out_dim[1], first = d[1] - H - 1;
+    for (int64_t i = 0; i < d[0] * H * row; ++i) {
+        y[i] = x[0][(i / (H * row) * d[1] + first) * row + i % (H * row)];
+    }
+}
+
+#define PRELU(n, c)                                                                                                    \
+    {                                                                                                                  \
+        "prelu", build_prelu, reference_prelu, 2, {{2, {n, c}, GC_AWAY, false}, {1, {c}, GC_NORMAL, false}}, 2,        \
+            {n, c}, n, 0, 0.0, .user = NULL                                                                            \
+    }
+#define FACTORS(n, h, w, c)                                                                                            \
+    {                                                                                                                  \
+        "scale_channels", build_factors, reference_factors, 2,                                                         \
+            {{4, {n, h, w, c}, GC_NORMAL, false}, {2, {n, c}, GC_NORMAL, false}}, 4, {n, h, w, c}, (h) * (w), 0, 0.0,  \
+            .user = NULL                                                                                               \
+    }
+#define CROP(n, h, w, c, rows)                                                                                         \
+    {                                                                                                                  \
+        "crop_rows", build_crop, reference_crop, 1, {{4, {n, h, w, c}, GC_NORMAL, false}}, 4, {n, rows, w, c}, 1, 0,   \
+            0.0, .user = NULL                                                                                          \
+    }
+
+static void of_channels(void **state) {
+    (void)state;
+    const gc_case cases[] = {
+        PRELU(1, 1),         PRELU(7, 3),         PRELU(131, 17),      PRELU(5, 64),        PRELU(300, 2),
+        FACTORS(1, 1, 1, 1), FACTORS(2, 3, 5, 7), FACTORS(3, 9, 8, 2), CROP(1, 2, 1, 1, 1), CROP(3, 7, 5, 3, 4),
+    };
+    gc_run("prelu, scale_channels, crop_rows", cases, CHECK_LEN(cases));
+}
+
 /* The tangent at y = input 1, whose sign alone matters and which gets no gradient. */
 static ho_status build_tangent(ho_context *context, const gc_case *c, ho_tensor *const *x, ho_tensor **y) {
     return ho_bias_act_tangent(context, x[1], x[0], c->user, y);
@@ -280,6 +343,9 @@ static void wrong_shapes(void **state) {
     CHECK_OK(ho_tensor_new(context, HO_SHAPE(2, 3), &a));
     CHECK_OK(ho_tensor_new(context, HO_SHAPE(2), &b));
     CHECK_FAILS(ho_bias_act(context, a, b, &RELU, &y), HO_ESHAPE, "bias_act", "(2)", "(2, 3)");
+    CHECK_FAILS(ho_prelu(context, a, b, &y), HO_ESHAPE, "prelu", "(2)", "(2, 3)");
+    CHECK_FAILS(ho_scale_channels(context, a, b, &y), HO_ESHAPE, "scale_channels", "(2)", "(2, 3)");
+    CHECK_FAILS(ho_crop_rows(context, a, 0, 1, &y), HO_ESHAPE, "crop_rows", "(2, 3)");
     CHECK_FAILS(ho_add(context, a, 1.0, b, 1.0, &y), HO_ESHAPE, "add", "(2)", "(2, 3)");
     CHECK_FAILS(ho_concat(context, a, b, &y), HO_ESHAPE, "concat", "(2)", "(2, 3)");
     CHECK_FAILS(ho_concat_all(context, 9, (ho_tensor *const[]){a, a, a, a, a, a, a, a, a}, &y), HO_ESHAPE, "9 tensors");
@@ -290,8 +356,10 @@ static void wrong_shapes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bias_act), cmocka_unit_test(bias_act_tangent), cmocka_unit_test(moves),
-        cmocka_unit_test(sums),     cmocka_unit_test(long_sum),         cmocka_unit_test(wrong_shapes),
+        cmocka_unit_test(bias_act),     cmocka_unit_test(bias_act_tangent),
+        cmocka_unit_test(of_channels),  cmocka_unit_test(moves),
+        cmocka_unit_test(sums),         cmocka_unit_test(long_sum),
+        cmocka_unit_test(wrong_shapes),
     };
     return cmocka_run_group_tests_name("pointwise", tests, NULL, NULL);
 }

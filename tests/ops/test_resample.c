@@ -6,20 +6,25 @@
 #include "handsoff/ops.h"
 
 static ho_status build(ho_context *context, const gc_case *c, ho_tensor *const *x, ho_tensor **y) {
-    return ho_resize_bilinear(context, x[0], c->out_dim[1], c->out_dim[2], y);
+    return c->user != NULL ? ho_resize_corners(context, x[0], c->out_dim[1], c->out_dim[2], y)
+                           : ho_resize_bilinear(context, x[0], c->out_dim[1], c->out_dim[2], y);
 }
 
 static int64_t clamped(int64_t i, int64_t n) {
     return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
-/* y[p] = sum_i max(0, 1 - |t - i|) x[i], t = (p + 1/2) n / m - 1/2. */
+/* y[p] = sum_i max(0, 1 - |t - i|) x[i], t = (p + 1/2) n / m - 1/2, with corners p (n - 1) / (m - 1). */
+static double source(const gc_case *c, int64_t p, int64_t n, int64_t m) {
+    return c->user != NULL ? (double)(p * (n - 1)) / (double)(m - 1) : ((double)p + 0.5) * (double)n / (double)m - 0.5;
+}
+
 static void reference(const gc_case *c, const double *const *x, double *y) {
     const int64_t *in = c->input[0].dim, *out = c->out_dim, H = in[1], W = in[2], C = in[3];
     for (int64_t e = 0; e < out[0] * out[1] * out[2] * C; ++e) {
         const int64_t k = e % C, q = e / C % out[2], p = e / C / out[2] % out[1], n = e / C / out[2] / out[1];
-        const double th = ((double)p + 0.5) * (double)H / (double)out[1] - 0.5;
-        const double tw = ((double)q + 0.5) * (double)W / (double)out[2] - 0.5;
+        const double th = source(c, p, H, out[1]);
+        const double tw = source(c, q, W, out[2]);
         y[e] = 0.0;
         for (int64_t h = -1; h <= H; ++h) {
             for (int64_t w = -1; w <= W; ++w) {
@@ -37,6 +42,13 @@ static void reference(const gc_case *c, const double *const *x, double *y) {
         .gain = 4.0                                                                                                    \
     }
 
+#define CORNERS(N, H, W, C, P, Q)                                                                                      \
+    {                                                                                                                  \
+        .name = "corners", .build = build, .reference = reference, .n_inputs = 1, .input = {{4, {N, H, W, C}}},        \
+        .out_rank = 4, .out_dim = {N, P, Q, C}, .terms = 4.0 * (1.0 + (double)(P) / (H)) * (1.0 + (double)(Q) / (W)),  \
+        .gain = 4.0, .user = ""                                                                                        \
+    }
+
 static void test_resize(void **state) {
     (void)state;
     static const gc_case CASES[] = {
@@ -50,6 +62,10 @@ static void test_resize(void **state) {
         CASE("down by a fraction", 2, 11, 7, 2, 4, 5),
         CASE("up and down", 1, 3, 9, 1, 7, 4),
         CASE("twenty times", 1, 2, 2, 1, 3, 40),
+        CORNERS(1, 2, 2, 1, 2, 2),
+        CORNERS(2, 4, 5, 3, 8, 10),
+        CORNERS(1, 7, 6, 2, 3, 2),
+        CORNERS(1, 3, 2, 2, 2, 31),
     };
     gc_run("resize", CASES, CHECK_LEN(CASES));
 }
@@ -77,6 +93,7 @@ static void test_refuses_shapes(void **state) {
     CHECK_OK(ho_tensor_new(context, HO_SHAPE(2, 3), &flat));
     CHECK_OK(ho_tensor_new(context, HO_SHAPE(1, 4, 4, 3), &image));
     CHECK_FAILS(ho_resize_bilinear(context, flat, 4, 4, &y), HO_ESHAPE, "resize", "(2, 3)");
+    CHECK_FAILS(ho_resize_corners(context, image, 1, 4, &y), HO_ESHAPE, "corners", "(1, 4, 4, 3)", "1 x 4");
     CHECK_FAILS(ho_resize_bilinear(context, image, 0, 4, &y), HO_ESHAPE, "resize", "(1, 4, 4, 3)", "0 x 4");
     ho_context_free(context);
 }

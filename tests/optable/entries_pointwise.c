@@ -193,11 +193,83 @@ static void reshape_truth(const ot_problem *p, const double *const *x, double *y
 
 static const ot_case RESHAPE[] = {{{1, 1}, NULL}, {{31, 5}, NULL}, {{257, 3}, NULL}};
 
+/* ---- prelu: rows, channels; scale_channels: N, H, W, C; crop_rows: N, H, W, C, first, rows -------------------------
+ */
+
+static void prelu_shape(ot_problem *p) {
+    ot_in(p, OT_AWAY, HO_SHAPE(p->n[0], p->n[1]));
+    ot_in(p, OT_NORMAL, HO_SHAPE(p->n[1]));
+    ot_out(p, (double)p->n[0], HO_SHAPE(p->n[0], p->n[1]));
+}
+
+static ho_status prelu_run(ho_context *context, const ot_problem *p, ho_tensor *const *x, ho_tensor **y) {
+    (void)p;
+    return ho_prelu(context, x[0], x[1], y);
+}
+
+static void prelu_truth(const ot_problem *p, const double *const *x, double *y) {
+    for (int64_t i = 0; i < p->n[0] * p->n[1]; ++i) {
+        y[i] = fmax(x[0][i], 0.0) + x[1][i % p->n[1]] * fmin(x[0][i], 0.0);
+    }
+}
+
+static const ot_case PRELU[] = {{{1, 1}, NULL},    {{7, 3}, NULL},   {{31, 5}, NULL},  {{33, 31}, NULL},
+                                {{257, 33}, NULL}, {{5, 255}, NULL}, {{3, 257}, NULL}, {{2, 1023}, NULL},
+                                {{1025, 1}, NULL}, {{2, 1025}, NULL}};
+
+static void factors_shape(ot_problem *p) {
+    ot_in(p, OT_NORMAL, HO_SHAPE(p->n[0], p->n[1], p->n[2], p->n[3]));
+    ot_in(p, OT_NORMAL, HO_SHAPE(p->n[0], p->n[3]));
+    ot_out(p, (double)(p->n[1] * p->n[2]), HO_SHAPE(p->n[0], p->n[1], p->n[2], p->n[3]));
+}
+
+static ho_status factors_run(ho_context *context, const ot_problem *p, ho_tensor *const *x, ho_tensor **y) {
+    (void)p;
+    return ho_scale_channels(context, x[0], x[1], y);
+}
+
+static void factors_truth(const ot_problem *p, const double *const *x, double *y) {
+    const int64_t C = p->n[3], sample = p->n[1] * p->n[2] * C;
+    for (int64_t i = 0; i < p->n[0] * sample; ++i) {
+        y[i] = x[0][i] * x[1][i / sample * C + i % C];
+    }
+}
+
+static const ot_case FACTORS[] = {{{1, 1, 1, 1}, NULL},    {{2, 3, 5, 7}, NULL},   {{3, 5, 7, 31}, NULL},
+                                  {{1, 17, 13, 33}, NULL}, {{2, 3, 3, 257}, NULL}, {{1, 33, 31, 2}, NULL}};
+
+static void crop_shape(ot_problem *p) {
+    ot_in(p, OT_NORMAL, HO_SHAPE(p->n[0], p->n[1], p->n[2], p->n[3]));
+    ot_out(p, 1, HO_SHAPE(p->n[0], p->n[5], p->n[2], p->n[3]));
+}
+
+static ho_status crop_run(ho_context *context, const ot_problem *p, ho_tensor *const *x, ho_tensor **y) {
+    return ho_crop_rows(context, x[0], p->n[4], p->n[5], y);
+}
+
+static void crop_truth(const ot_problem *p, const double *const *x, double *y) {
+    const int64_t row = p->n[2] * p->n[3];
+    for (int64_t n = 0; n < p->n[0]; ++n) {
+        for (int64_t i = 0; i < p->n[5] * row; ++i) {
+            y[n * p->n[5] * row + i] = x[0][(n * p->n[1] + p->n[4]) * row + i];
+        }
+    }
+}
+
+static const ot_case CROP[] = {{{1, 1, 1, 1, 0, 1}, NULL},
+                               {{2, 7, 5, 3, 2, 4}, NULL},
+                               {{3, 33, 11, 3, 32, 1}, NULL},
+                               {{1, 31, 37, 3, 5, 22}, NULL}};
+
 const ot_entry ot_pointwise[] = {
     {"bias_act", "bias_act_forward bias_act_backward column_total act_backward", bias_shape, bias_run, bias_truth,
      OT_CASES(BIAS)},
     {"bias_act_fixed", "bias_act_backward", fixed_shape, bias_run, bias_truth, OT_CASES(FIXED)},
     {"act", "act_forward act_backward", act_shape, act_run, act_truth, OT_CASES(ACT)},
+    {"prelu", "prelu_forward prelu_backward column_total", prelu_shape, prelu_run, prelu_truth, OT_CASES(PRELU)},
+    {"scale_channels", "modulate modulate_backward style_total", factors_shape, factors_run, factors_truth,
+     OT_CASES(FACTORS)},
+    {"crop_rows", "copy_columns fill_kernel", crop_shape, crop_run, crop_truth, OT_CASES(CROP)},
     {"bias_act_tangent", "act_backward", tangent_shape, tangent_run, tangent_truth, OT_CASES(TANGENT)},
     {"add", "add scale", add_shape, add_run, add_truth, OT_CASES(COUNTS)},
     {"add_one", "scale", scale_shape, scale_run, scale_truth, OT_CASES(COUNTS)},

@@ -58,23 +58,39 @@ static ho_status resize_run(ho_context *context, const ot_problem *p, ho_tensor 
     return ho_resize_bilinear(context, x[0], p->n[4], p->n[5], y);
 }
 
+static ho_status corners_run(ho_context *context, const ot_problem *p, ho_tensor *const *x, ho_tensor **y) {
+    return ho_resize_corners(context, x[0], p->n[4], p->n[5], y);
+}
+
 /* The weight of input position `from` at output position `at`: a hat around the clamped source position. */
-static double hat(int64_t from, int64_t at, int64_t n_in, int64_t n_out) {
-    const double src = ((double)at + 0.5) * (double)n_in / (double)n_out - 0.5;
+static double hat(int64_t from, int64_t at, int64_t n_in, int64_t n_out, bool corners) {
+    const double src = corners ? (double)(at * (n_in - 1)) / (double)(n_out - 1)
+                               : ((double)at + 0.5) * (double)n_in / (double)n_out - 0.5;
     return fmax(0.0, 1.0 - fabs(fmin(fmax(src, 0.0), (double)(n_in - 1)) - (double)from));
 }
 
-static void resize_truth(const ot_problem *p, const double *const *x, double *y) {
+static void sum_of_hats(const ot_problem *p, const double *const *x, double *y, bool corners) {
     const int64_t *n = p->n, H = n[1], W = n[2], C = n[3], P = n[4], Q = n[5];
     for (int64_t at = 0; at < p->output.count; ++at) {
         y[at] = 0.0;
         for (int64_t i = 0; i < H * W; ++i) {
-            y[at] += hat(i / W, at / C / Q % P, H, P) * hat(i % W, at / C % Q, W, Q) *
+            y[at] += hat(i / W, at / C / Q % P, H, P, corners) * hat(i % W, at / C % Q, W, Q, corners) *
                      x[0][((at / C / Q / P) * H * W + i) * C + at % C];
         }
     }
 }
 
+static void resize_truth(const ot_problem *p, const double *const *x, double *y) {
+    sum_of_hats(p, x, y, false);
+}
+
+static void corners_truth(const ot_problem *p, const double *const *x, double *y) {
+    sum_of_hats(p, x, y, true);
+}
+
+static const ot_case CORNERS[] = {{{1, 2, 2, 1, 2, 2}, NULL},   {{2, 5, 3, 3, 7, 11}, NULL},
+                                  {{1, 7, 11, 31, 3, 5}, NULL}, {{1, 4, 4, 33, 8, 8}, NULL},
+                                  {{1, 3, 2, 257, 6, 4}, NULL}, {{1, 9, 2, 2, 2, 31}, NULL}};
 static const ot_case RESIZE[] = {
     {{1, 1, 1, 1, 1, 1}, NULL},  {{2, 5, 3, 3, 7, 11}, NULL},  {{1, 7, 11, 31, 3, 5}, NULL},
     {{1, 4, 4, 33, 8, 8}, NULL}, {{2, 8, 6, 5, 4, 3}, NULL},   {{1, 3, 2, 257, 5, 3}, NULL},
@@ -205,6 +221,8 @@ static const ot_case MEAN[] = {
 
 const ot_entry ot_resampling[] = {
     {"fir", "fir_window fir_pairs", fir_shape, fir_run, fir_truth, OT_CASES(FIR)},
+    {"resize_corners", "resample_kernel resample_backward_kernel", resize_shape, corners_run, corners_truth,
+     OT_CASES(CORNERS), .gain = 2},
     {"resize_bilinear", "resample_kernel resample_backward_kernel", resize_shape, resize_run, resize_truth,
      OT_CASES(RESIZE)},
     {"max_pool", "max_pool_kernel max_pool_backward_kernel", pool_shape, max_run, max_truth, OT_CASES(MAX)},

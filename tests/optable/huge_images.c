@@ -61,7 +61,7 @@ static double resample_truth(const void *about, int64_t i) {
 }
 
 static ho_status resample(ot_huge *h, const shape *s) {
-    const ho_resample_shape k = {s->N, s->H, s->W, s->C, s->P, s->Q};
+    const ho_resample_shape k = {s->N, s->H, s->W, s->C, s->P, s->Q, false};
     const int64_t row = s->W * s->C;
     ho_real *x, *y;
     h->about = s;

@@ -50,6 +50,21 @@ static ho_status bias(ot_huge *h) {
     return ot_huge_check(h, "y in place", x, rows(), bias_truth);
 }
 
+/* Rectified with slopes; the backward's row segments are covered by their few rows. */
+static double prelu_truth(const void *about, int64_t i) {
+    (void)about;
+    return fmax(at(A, i), 0.0) + at(B, i % WIDTH) * fmin(at(A, i), 0.0);
+}
+
+static ho_status rectify(ot_huge *h) {
+    ho_real *x, *a, *y;
+    HO_TRY(ot_huge_input(h, A, rows(), &x));
+    HO_TRY(ot_huge_input(h, B, whole(WIDTH), &a));
+    HO_TRY(ot_huge_new(h, ROWS * WIDTH, &y));
+    HO_TRY(ho_k_prelu(h->stream, ROWS, WIDTH, x, a, y));
+    return ot_huge_check(h, "y", y, rows(), prelu_truth);
+}
+
 static double copy_truth(const void *about, int64_t i) {
     (void)about;
     return at(A, i / WIDTH * (WIDTH + 4) + i % WIDTH);
@@ -303,6 +318,7 @@ static ho_status update(ot_huge *h) {
 
 const ot_huge_case ot_huge_rows[] = {
     {"bias_act", "bias_act_forward bias_act_in_place", bias, 0},
+    {"prelu", "prelu_forward", rectify, 0},
     {"copy_columns", "copy_columns", copy, 0},
     {"transpose", "transpose", turn, 0},
     {"repeat_middle", "repeat_middle", repeat, 0},

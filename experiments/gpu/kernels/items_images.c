@@ -20,7 +20,7 @@ static void fir_up(kernel_bench *b) {
     MEASURE(b, 5 * b->n, 8 * b->n, ho_k_fir(b->stream, &s, x, false, y));
 }
 static ho_resample_shape twice(const kernel_bench *b) {
-    return (ho_resample_shape){b->N, b->side / 2, b->side / 2, b->C, b->side, b->side};
+    return (ho_resample_shape){b->N, b->side / 2, b->side / 2, b->C, b->side, b->side, false};
 }
 static void resample(kernel_bench *b) {
     const ho_resample_shape s = twice(b);
