@@ -170,6 +170,7 @@ void ho_weights_close(ho_weights *weights) {
         free(weights->tensor[i].name);
     }
     free(weights->tensor);
+    free(weights->options);
     free(weights->path);
     free(weights);
 }

@@ -17,7 +17,10 @@ typedef struct {
 static const kind KINDS[] = {
     {"stylegan2-ada", "NVIDIA's StyleGAN2 (.pkl of stylegan2-ada-pytorch, StyleGAN-Human)", ho_fits_stylegan2_ada,
      ho_import_stylegan2},
-    {"restyle", "ReStyle, pSp or e4e: its generator", ho_fits_restyle, ho_import_stylegan2},
+    {"restyle", "ReStyle, pSp or e4e: generator and encoder", ho_fits_restyle, ho_import_stylegan2},
+    {"restyle-psp", "restyle with pSp's heads", ho_fits_restyle, ho_import_stylegan2},
+    {"restyle-e4e", "restyle with e4e's heads", ho_fits_restyle, ho_import_stylegan2},
+    {"restyle-generator", "restyle without its encoder", ho_fits_restyle, ho_import_stylegan2},
     {"rosinality", "StyleGAN2 of rosinality/stylegan2-pytorch", ho_fits_rosinality, ho_import_stylegan2},
     {"deeplabv3_resnet101", "torchvision's DeepLabV3", ho_fits_deeplab101, ho_import_resnet},
     {"deeplabv3_resnet50", "torchvision's DeepLabV3", ho_fits_deeplab50, ho_import_resnet},

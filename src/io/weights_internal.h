@@ -15,6 +15,12 @@ typedef struct {
     bool stored; /* not compressed */
 } ho_member_reader;
 
+/* A word or number of the dict `opts`, as text ("1" for True). */
+enum { HO_OPTION_TEXT = 128 };
+typedef struct {
+    char key[64], text[HO_OPTION_TEXT];
+} ho_weight_option;
+
 struct ho_weights {
     char *path;
     const char *container;
@@ -24,6 +30,8 @@ struct ho_weights {
     ho_member_reader reader;
     ho_weight *tensor;
     int64_t n, room;
+    ho_weight_option *options;
+    int64_t n_options;
 };
 
 /* Where the elements of a storage are. */
@@ -60,7 +68,10 @@ typedef struct {
     int64_t visits;
 } ho_tensor_walk;
 ho_status ho_walk_tensors(ho_tensor_walk *walk, const ho_node *root);
-bool ho_numpy_type(const char *descr, ho_weight_type *type, bool *swap); /* "<f4" */
+/* Takes the words and numbers of the dict `opts` at the root, where there is one. */
+ho_status ho_walk_options(ho_weights *weights, const ho_node *root);
+const char *ho_weights_option(const ho_weights *weights, const char *key); /* its text, or NULL */
+bool ho_numpy_type(const char *descr, ho_weight_type *type, bool *swap);   /* "<f4" */
 
 /* The older form of torch.save, from byte `first` of the source on. */
 bool ho_is_torch_legacy(const ho_source *source, int64_t first);

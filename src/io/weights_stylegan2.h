@@ -29,4 +29,12 @@ ho_status ho_sg2_check_filters(ho_plan *plan);
  */
 ho_status ho_sg2_complete(const ho_plan *plan, bool ros, const ho_sg2 *s, ho_import *import, const char *group);
 
+/* The average w of a file in rosinality's naming, which stands beside the network: (D), or once for every style row; or
+ * NULL. */
+const ho_weight *ho_sg2_average(const ho_plan *plan);
+
+/* Writes the encoder that stands beside a generator of these sizes under "encoder/", with its shape as attributes
+ * (weights_restyle.c), and marks what it has used. HO_EFORMAT where it is another network. */
+ho_status ho_restyle_encoder(ho_import *import, const ho_sg2 *s, bool *used);
+
 #endif

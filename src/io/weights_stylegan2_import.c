@@ -157,8 +157,7 @@ static ho_status estimate_mean(const ho_plan *plan, bool ros, const ho_sg2 *s, f
     return status;
 }
 
-/* The average w of a file in rosinality's naming stands beside the network: (D), or once for every style row. */
-static const ho_weight *find_average(const ho_plan *plan) {
+const ho_weight *ho_sg2_average(const ho_plan *plan) {
     static const char *const NAMES[] = {"latent_avg", "state_dict.latent_avg", "w_avg"};
     for (int i = 0; i < 3; ++i) {
         const ho_weight *found = ho_weights_find(plan->weights, NAMES[i]);
@@ -196,7 +195,7 @@ static ho_status complete_average(const ho_plan *plan, bool ros, const ho_sg2 *s
     if (!ros && ho_plan_find(plan, "mapping.w_avg") != NULL) {
         return HO_OK;
     }
-    const ho_weight *average = ros ? find_average(plan) : NULL;
+    const ho_weight *average = ros ? ho_sg2_average(plan) : NULL;
     float *mean = malloc((size_t)s->w_dim * sizeof *mean);
     if (mean == NULL) {
         HO_FAIL(HO_EMEMORY, "no memory for the mean of w");
@@ -285,10 +284,10 @@ ho_status ho_import_stylegan2(ho_import *import) {
     HO_TRY_DONE(ho_plan_write(&plan, import->store, ""));
     HO_TRY_DONE(ho_sg2_complete(&plan, ros, &s, import, ""));
     HO_TRY_DONE(write_training(import, &plan, ros, &s, plan.used));
-    ho_notes_left(import->notes, import->weights, plan.used);
-    if (strcmp(import->kind, "restyle") == 0) {
-        ho_notes_add(import->notes, "the encoder was not taken: this program has no network of its shape yet\n");
+    if (strncmp(import->kind, "restyle", 7) == 0 && strcmp(import->kind, "restyle-generator") != 0) {
+        HO_TRY_DONE(ho_restyle_encoder(import, &s, plan.used));
     }
+    ho_notes_left(import->notes, import->weights, plan.used);
 done:
     ho_plan_free(&plan);
     return status;

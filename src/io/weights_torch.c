@@ -279,5 +279,6 @@ static ho_status walk_node(ho_tensor_walk *walk, const ho_node *node, const char
 }
 
 ho_status ho_walk_tensors(ho_tensor_walk *walk, const ho_node *root) {
+    HO_TRY(ho_walk_options(walk->weights, root));
     return walk_node(walk, root, "", 0);
 }
