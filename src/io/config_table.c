@@ -87,6 +87,9 @@ const ho_config_key HO_CONFIG_KEYS[] = {
 
     TEXT("perceptual.weights", "data/pretext/vgg_narrow.h5", "LPIPS network"),
 
+    TEXT("encoder.weights", "",
+         "a trained encoder to use instead of training one: encoder.h5 of a run, or what import-weights makes of a "
+         "checkpoint of ReStyle, pSp or e4e"),
     INT("encoder.channels", 1, 4096, "32", "width of the first stage"),
     INT("encoder.max_channels", 1, 4096, "256", "width of the last stages"),
     INT("encoder.blocks", 1, 64, "2", "residual blocks a stage"),

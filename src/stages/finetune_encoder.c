@@ -35,14 +35,12 @@ static ho_status image_loss(ho_encoder_training *t, ho_context *context, ho_tens
 }
 
 static ho_status open_encoder(ho_encoder_training *t) {
-    const ho_stylegan2_shape *g = ho_generator_shape(t->generator);
     const char *path = ho_run_path(t->run, "encoder.h5");
     ho_device *device = NULL;
     HO_TRY(ho_run_need(t->run, path));
     HO_TRY(ho_run_device(t->run, &device));
     HO_TRY(ho_encoder_load(device, path, &t->encoder));
-    const ho_encoder_shape *e = ho_encoder_shape_of(t->encoder);
-    if (e->height != g->height || e->width != g->width || e->L != ho_stylegan2_n_ws(g) || e->D != g->w_dim) {
+    if (ho_encoder_suits(ho_encoder_shape_of(t->encoder), ho_generator_shape(t->generator)) != HO_OK) {
         HO_FAIL(HO_EFORMAT, "%s was made for another generator than generator.h5: run train-encoder again", path);
     }
     return HO_OK;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "encoder_view.h"
 #include "handsoff/dataset.h"
 #include "handsoff/encoder.h"
 #include "handsoff/image.h"
@@ -81,6 +82,9 @@ static ho_status load(inversion *v) {
         HO_TRY(ho_encoder_load(v->device, path[3], &v->encoder));
     }
     const ho_stylegan2_shape *shape = ho_generator_shape(v->generator);
+    if (v->encoder != NULL) {
+        HO_TRY(ho_encoder_suits(ho_encoder_shape_of(v->encoder), shape));
+    }
     v->L = ho_stylegan2_n_ws(shape);
     v->D = shape->w_dim;
     v->H = shape->height;
@@ -234,7 +238,8 @@ static ho_status resume(inversion *v) {
 static ho_status guess(inversion *v, ho_context *context, int64_t first, int64_t N) {
     ho_tensor *image = NULL, *w_plus = NULL;
     if (v->encoder != NULL) {
-        HO_TRY(ho_tensor_from_host(context, v->target_float, HO_SHAPE(N, v->H, v->W, 3), &image));
+        const uint8_t *target = v->target + first * v->H * v->W * 3;
+        HO_TRY(ho_encoder_view(context, v->encoder, target, N, v->H, v->W, &image));
         HO_TRY(ho_encoder_invert(context, v->encoder, v->generator, image, &w_plus));
     } else {
         HO_TRY(ho_encoder_start(context, NULL, v->generator, N, &w_plus, NULL));

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "handsoff/deeplab.h"
+#include "handsoff/encoder.h"
 #include "handsoff/perceptual.h"
 #include "handsoff/store.h"
 #include "handsoff/stylegan2.h"
@@ -96,6 +97,15 @@ static ho_status check_generator(const ho_config *config, const char *path) {
     return HO_OK;
 }
 
+static ho_status check_encoder(const ho_config *config, const char *path) {
+    const int64_t size = ho_config_int(config, "data.size");
+    ho_encoder_shape shape;
+    HO_TRY(ho_encoder_file_shape(path, &shape));
+    const ho_status status =
+        ho_encoder_suits(&shape, &(ho_stylegan2_shape){.height = size, .width = size, .w_dim = shape.D});
+    return status == HO_OK ? HO_OK : ho_fail_context(status, "%s with data.size %lld", path, (long long)size);
+}
+
 static ho_status check_training(const ho_config *config, const char *path) {
     (void)config;
     ho_store *store = NULL;
@@ -176,6 +186,7 @@ ho_status ho_preflight_files(ho_run *run, const char *only, bool force) {
         ho_status (*check)(const ho_config *config, const char *path);
     } FILES[] = {{"gan.weights", {"train-gan", "train-gan"}, check_generator},
                  {"gan.init", {"train-gan", "train-gan"}, check_training},
+                 {"encoder.weights", {"train-encoder", "train-encoder"}, check_encoder},
                  {"perceptual.weights", {"finetune-encoder", "invert"}, check_perceptual},
                  {"transfer.weights", {"train-downstream", "train-downstream"}, check_transfer}};
     const ho_config *config = ho_run_config(run);

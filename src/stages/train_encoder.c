@@ -1,4 +1,5 @@
-/* train-encoder: generator.h5 -> encoder.h5. The encoder learns to regress the latents of generated images. */
+/* train-encoder: generator.h5 -> encoder.h5. The encoder learns to regress the latents of generated images; with
+ * encoder.weights, that file takes its place. */
 #include "encoder_training.h"
 #include "stages.h"
 
@@ -58,7 +59,51 @@ const ho_encoder_stage HO_ENCODER_TRAINING = {.name = "train-encoder",
                                               .make_encoder = ho_encoder_for_training,
                                               .loss = latent_loss};
 
+/* ---- an encoder that somebody else trained ------------------------------------------------------------------------
+ */
+
+static const char *const WEIGHTS_KEYS[] = {"encoder.weights"};
+
+/* NULL where there is none. */
+static const char *weights_path(ho_run *run) {
+    const char *name = ho_config_text(ho_run_config(run), "encoder.weights");
+    return name[0] != '\0' ? ho_run_data_path(run, name) : NULL;
+}
+
+static ho_status write_copy(ho_run *run, ho_encoder *encoder, const char *input) {
+    ho_store *store = NULL;
+    HO_TRY(ho_store_create(ho_run_path(run, "encoder.h5"), &store));
+    ho_status status = ho_run_record(run, store, "train-encoder", "encoder", 1, WEIGHTS_KEYS, 1, &input);
+    status = status == HO_OK ? ho_encoder_write(encoder, store) : status;
+    status = status == HO_OK ? ho_store_commit(store) : status;
+    ho_store_close(store);
+    return status;
+}
+
+static ho_status copy_weights(ho_run *run, const char *path) {
+    const char *generator = ho_run_path(run, "generator.h5");
+    ho_stylegan2_shape shape = {0};
+    ho_device *device = NULL;
+    ho_encoder *encoder = NULL;
+    HO_TRY(ho_run_need(run, path));
+    HO_TRY(ho_run_need(run, generator));
+    HO_TRY(ho_generator_file_shape(generator, &shape));
+    HO_TRY(ho_run_device(run, &device));
+    HO_TRY(ho_encoder_load(device, path, &encoder));
+    ho_status status = ho_encoder_suits(ho_encoder_shape_of(encoder), &shape);
+    if (status != HO_OK) {
+        status = ho_fail_context(status, "encoder.weights %s", path);
+    }
+    status = status == HO_OK ? write_copy(run, encoder, path) : status;
+    ho_encoder_free(encoder);
+    return status;
+}
+
 static ho_status execute(ho_run *run) {
+    const char *weights = weights_path(run);
+    if (weights != NULL) {
+        return copy_weights(run, weights);
+    }
     const int64_t batch = ho_config_int(ho_run_config(run), "encoder.batch");
     if (batch < 2) {
         HO_FAIL(HO_ECONFIG, "encoder.batch %lld: batch norm needs at least 2 pairs", (long long)batch);
@@ -67,8 +112,15 @@ static ho_status execute(ho_run *run) {
 }
 
 static ho_status current(ho_run *run, bool *is_current, const char **why) {
+    const char *weights = weights_path(run);
+    if (weights != NULL) {
+        *is_current =
+            ho_run_is_current(run, ho_run_path(run, "encoder.h5"), "train-encoder", 1, WEIGHTS_KEYS, 1, &weights, why);
+        return HO_OK;
+    }
     return ho_encoder_stage_current(&HO_ENCODER_TRAINING, run, is_current, why);
 }
 
-const ho_stage HO_STAGE_TRAIN_ENCODER = {"train-encoder", "trains the encoder to find the latents of generated images",
-                                         current, execute};
+const ho_stage HO_STAGE_TRAIN_ENCODER = {
+    "train-encoder", "trains the encoder to find the latents of generated images, or takes encoder.weights", current,
+    execute};
