@@ -52,7 +52,9 @@ static const char IMPORT_WEIGHTS_DETAIL[] =
     "  --kind        insist on what the file is instead of looking at its names:\n"
     "                stylegan2-ada         NVIDIA's StyleGAN2 (also StyleGAN-Human)     -> generator, discriminator\n"
     "                rosinality            rosinality/stylegan2-pytorch                 -> generator, discriminator\n"
-    "                restyle               ReStyle, pSp, e4e                            -> its generator\n"
+    "                restyle               ReStyle, pSp, e4e                            -> generator, encoder\n"
+    "                restyle-psp, restyle-e4e   the same where the file does not say whose heads the encoder has\n"
+    "                restyle-generator     the same without the encoder                 -> generator\n"
     "                vgg16, alexnet, squeezenet1_1   torchvision's                      -> LPIPS network\n"
     "                squeezenet1_1-caffe   Caffe's names and colours                    -> LPIPS network\n"
     "                lpips                 the whole state of the package lpips         -> LPIPS network\n"
@@ -61,7 +63,8 @@ static const char IMPORT_WEIGHTS_DETAIL[] =
     "  --lpips       LPIPS's linear layers (v0.0 or v0.1) for vgg16, alexnet or squeezenet1_1\n"
     "  --generator   the generator.h5 that a classifier belongs to; without it: told by its number of channels\n"
     "  --size        of a classifier's labels, height x width (default 512x512)\n"
-    "A generator is used with gan.weights=OUT.h5; where its discriminator came along, gan.init=OUT.h5 trains on.\n";
+    "A generator is used with gan.weights=OUT.h5; where its discriminator came along, gan.init=OUT.h5 trains on.\n"
+    "An encoder that came along is used with encoder.weights=OUT.h5.\n";
 
 static const ho_command TOOLS[] = {
     {"synth", "--weights G.h5 --seeds 0-3,7 [--trunc 0.7] [--noise const|none] --out DIR",
