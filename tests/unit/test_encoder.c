@@ -45,7 +45,7 @@ typedef struct {
 } world;
 
 static ho_encoder_shape shape_of(int64_t iterations) {
-    return (ho_encoder_shape){SIZE, SIZE, L, D, 8, 16, 2, iterations};
+    return (ho_encoder_shape){SIZE, SIZE, L, D, 8, 16, 2, iterations, HO_ENCODER_PLAIN, false, false};
 }
 
 /* Heads away from zero, so that answers depend on the image. */
@@ -193,7 +193,7 @@ static void its_file_brings_it_back(void **state) {
     CHECK_FAILS(ho_encoder_load(run_device(), ho_run_path(run, "generator.h5"), &wrong), HO_EFORMAT,
                 "not an encoder file");
     free_world(&w);
-    const ho_encoder_shape odd = {12, 12, L, D, 8, 16, 1, 1};
+    const ho_encoder_shape odd = {12, 12, L, D, 8, 16, 1, 1, HO_ENCODER_PLAIN, false, false};
     open_run("network", 0, NULL);
     CHECK_FAILS(ho_encoder_create(run_device(), &odd, 0, &wrong), HO_ESHAPE, "12x12", "powers of two");
     close_run();
