@@ -100,9 +100,10 @@ static ho_status apply_head(ho_context *context, const ho_style_head *head, ho_t
     return HO_OK;
 }
 
-/* n rows (N, D) -> (N, n, D); takes them over. */
-static ho_status join(ho_context *context, int64_t n, ho_tensor *rows[], ho_tensor **joined) {
-    const int64_t N = rows[0]->dim[0], D = rows[0]->dim[1];
+/* Rows (N, D), one a style -> (N, L, D); takes them over. */
+static ho_status join(ho_context *context, const ho_encoder_shape *s, int64_t N, ho_tensor *rows[],
+                      ho_tensor **joined) {
+    const int64_t n = s->L;
     ho_tensor *all = rows[0];
     for (int64_t first = 1; first < n; first += HO_MOST_CONCAT - 1) {
         const int64_t left = n - first, more = left < HO_MOST_CONCAT - 1 ? left : HO_MOST_CONCAT - 1;
@@ -116,7 +117,7 @@ static ho_status join(ho_context *context, int64_t n, ho_tensor *rows[], ho_tens
         }
         all = wider;
     }
-    HO_TRY(ho_reshape(context, all, HO_SHAPE(N, n, D), joined));
+    HO_TRY(ho_reshape(context, all, HO_SHAPE(N, n, s->D), joined));
     ho_tensor_release(context, all);
     return HO_OK;
 }
@@ -124,6 +125,7 @@ static ho_status join(ho_context *context, int64_t n, ho_tensor *rows[], ho_tens
 ho_status ho_style_heads_apply(ho_context *context, const ho_encoder *encoder, const ho_style_heads *heads,
                                ho_tensor *maps[3], ho_tensor **correction) {
     const ho_encoder_shape *s = &encoder->shape;
+    const int64_t N = maps[0]->dim[0];
     ho_tensor *row[HO_HEAD_STYLES] = {NULL}, *own = NULL;
     if (s->pyramid) {
         HO_TRY(build_pyramid(context, heads, maps));
@@ -139,5 +141,5 @@ ho_status ho_style_heads_apply(ho_context *context, const ho_encoder *encoder, c
     for (int k = 0; k < (s->pyramid ? 3 : 1); ++k) {
         ho_tensor_release(context, maps[k]);
     }
-    return join(context, s->L, row, correction);
+    return join(context, s, N, row, correction);
 }
