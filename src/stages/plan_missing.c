@@ -32,6 +32,11 @@ static const struct {
      "(data/README.md "
      "lists them); leave the key empty to train one"},
     {"gan.init", {"train-gan", "train-gan"}, "checkpoints/train-gan.h5 of another run"},
+    {"encoder.weights",
+     {"train-encoder", "train-encoder"},
+     "encoder.h5 of another run, or what 'handsoff import-weights FILE OUT.h5' makes of a checkpoint of ReStyle, pSp "
+     "or "
+     "e4e; leave the key empty to train one"},
     {"perceptual.weights",
      {"finetune-encoder", "invert"},
      "an LPIPS network: 'handsoff import-weights vgg16-397923af.pth OUT.h5 --lpips vgg.pth', of "

@@ -156,7 +156,20 @@ static ho_status rehearse_encoder(const ho_plan_case *c, const ho_encoder_stage 
     return status;
 }
 
+/* encoder.weights is read and written. */
+static ho_status encoder_given(const ho_plan_case *c, ho_plan_sums *sums) {
+    ho_encoder_training t = {.run = c->run};
+    ho_status status = ho_plan_generator(c, &t.generator);
+    status = status == HO_OK ? ho_encoder_for_training(&t) : status;
+    sums->disk = status == HO_OK ? ho_plan_parameter_bytes(ho_encoder_params(t.encoder)) : 0.0;
+    ho_encoder_training_free(&t);
+    return status;
+}
+
 ho_status ho_plan_encoder(const ho_plan_case *c, ho_plan_sums *sums) {
+    if (*ho_config_text(c->config, "encoder.weights") != '\0') {
+        return encoder_given(c, sums);
+    }
     return rehearse_encoder(c, &HO_ENCODER_TRAINING, sums);
 }
 
@@ -203,7 +216,7 @@ static ho_status guess(const ho_plan_case *c, inversion *v, int64_t N) {
         HO_TRY(ho_tensor_from_host(v->context, v->pixels, HO_SHAPE(N, c->shape.height, c->shape.width, 3), &image));
         HO_TRY(ho_encoder_invert(v->context, v->encoder, v->generator, image, &w_plus));
     } else {
-        HO_TRY(ho_encoder_start(v->context, v->generator, N, &w_plus, NULL));
+        HO_TRY(ho_encoder_start(v->context, NULL, v->generator, N, &w_plus, NULL));
     }
     HO_TRY(ho_generator_synthesize(v->context, v->generator, w_plus, NULL, NULL, &image));
     ho_context_free(v->context);

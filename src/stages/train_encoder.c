@@ -27,6 +27,8 @@ ho_status ho_encoder_for_training(ho_encoder_training *training) {
     ho_encoder_training *t = training;
     const ho_config *config = ho_run_config(t->run);
     const ho_stylegan2_shape *g = ho_generator_shape(t->generator);
+    const char *weights = ho_config_text(config, "encoder.weights");
+    ho_encoder_shape published = {0};
     const ho_encoder_shape shape = {.height = g->height,
                                     .width = g->width,
                                     .L = ho_stylegan2_n_ws(g),
@@ -39,6 +41,10 @@ ho_status ho_encoder_for_training(ho_encoder_training *training) {
     ho_context *context = NULL;
     double scale = 1.0;
     HO_TRY(ho_run_device(t->run, &device));
+    if (weights[0] != '\0' && ho_encoder_file_shape(ho_run_data_path(t->run, weights), &published) == HO_OK &&
+        published.body != HO_ENCODER_PLAIN) {
+        return ho_encoder_create(device, &published, 0, &t->encoder); /* a rehearsal: its shape is what counts */
+    }
     HO_TRY(ho_encoder_create(device, &shape, ho_run_seed(t->run), &t->encoder));
     HO_TRY(ho_context_create(device, &context));
     const ho_status status = ho_latent_scale(context, t->generator, ho_run_seed(t->run), &scale);
