@@ -154,6 +154,22 @@ static void dropout(kernel_bench *b) {
     ho_real *x = bench_reals(b, b->n), *y = bench_reals(b, b->n);
     MEASURE(b, 8 * b->n, 40 * b->n, ho_k_dropout(b->stream, b->n, &MASK, x, y, false));
 }
+static void prelu(kernel_bench *b) {
+    ho_real *x = bench_reals(b, b->n), *a = bench_reals(b, b->C), *y = bench_reals(b, b->n);
+    MEASURE(b, 8 * b->n, 2 * b->n, ho_k_prelu(b->stream, b->N * b->pixels, b->C, x, a, y));
+}
+static void prelu_backward(kernel_bench *b) {
+    const int64_t rows = b->N * b->pixels;
+    const ho_k_prelu_gradients g = {.rows = rows,
+                                    .C = b->C,
+                                    .x = bench_reals(b, b->n),
+                                    .a = bench_reals(b, b->C),
+                                    .g_y = bench_reals(b, b->n),
+                                    .g_x = bench_reals(b, b->n),
+                                    .g_a = bench_reals(b, b->C),
+                                    .scratch = bench_reals(b, ho_k_prelu_scratch(rows, b->C))};
+    MEASURE(b, 12 * b->n, 4 * b->n, ho_k_prelu_backward(b->stream, &g));
+}
 
 const kernel_item BENCH_POINTWISE[] = {
     {"ho_k_fill_normal", fill_normal},
@@ -161,6 +177,8 @@ const kernel_item BENCH_POINTWISE[] = {
     {"ho_k_bias_act", bias_act},
     {"ho_k_act_backward", act_backward},
     {"ho_k_bias_act_backward", bias_act_backward},
+    {"ho_k_prelu", prelu},
+    {"ho_k_prelu_backward", prelu_backward},
     {"ho_k_bias_act_in_place", bias_act_in_place},
     {"ho_k_bias_act_backward_in_place", bias_act_backward_in_place},
     {"ho_k_add", add},
