@@ -18,32 +18,43 @@ from peer import HERE, Side, core_type, torch_environment
 WAYS = ("naive", "commuted")
 
 
-def measure(item, options):
-    commands = [([options.bench, "--threads", str(options.threads), "--serve", item], dict(os.environ))]
-    if importlib.util.find_spec("torch"):
-        commands += [([sys.executable, os.path.join(HERE, "torch_items.py"), item, str(options.threads), "--way", way],
-                      torch_environment(options.threads)) for way in WAYS]
+def take_turns(commands, reps):
+    """Seconds of each command's repetitions, and its last line."""
     sides = []
     try:
         for command, env in commands:
             sides.append(Side(command, env))
             sides[-1].line()  # ready, and warm
-        for _ in range(options.reps):
+        for _ in range(reps):
             for side in sides:
                 side.turn()
-        ends = [side.end() for side in sides]
+        return [(side.wall, side.end()) for side in sides]
     finally:
         for side in sides:
             if side.process.poll() is None:
                 side.process.kill()
-    seconds = [statistics.median(side.wall) for side in sides]
-    line = {"item": item, "shape": ends[0]["shape"], "reps": options.reps, "threads": options.threads, "seconds": seconds[0],
-            "gflops": ends[0]["gflop"] / seconds[0], "peak_rss_mb": ends[0]["peak_rss_mb"], "added_mb": ends[0]["added_mb"]}
-    for i, way in enumerate(WAYS, 1):
-        line[f"ratio_{way}"] = seconds[i] / seconds[0] if i < len(sides) else None
-        line[f"{way}_seconds"] = seconds[i] if i < len(sides) else None
-        line[f"{way}_peak_rss_mb"] = ends[i]["peak_rss_mb"] if i < len(sides) else None
-    return dict(line, load=os.getloadavg()[0], commit=ends[0]["commit"], core_type=core_type())
+
+
+def measure(item, options):
+    threads = str(options.threads)
+    own = ([options.bench, "--threads", threads, "--serve", item], dict(os.environ))
+    wall, end, ways = [], None, {}
+    # One way after the other: both of PyTorch's together do not fit into 24 GB.
+    for way in WAYS if importlib.util.find_spec("torch") else (None,):
+        torch = [([sys.executable, os.path.join(HERE, "torch_items.py"), item, threads, "--way", way],
+                  torch_environment(options.threads))] if way else []
+        results = take_turns([own] + torch, options.reps)
+        wall, end = wall + results[0][0], results[0][1]
+        ways[way] = results[-1]
+    seconds = statistics.median(wall)
+    line = {"item": item, "shape": end["shape"], "reps": options.reps, "threads": options.threads, "seconds": seconds,
+            "gflops": end["gflop"] / seconds, "peak_rss_mb": end["peak_rss_mb"], "added_mb": end["added_mb"]}
+    for way in WAYS:
+        theirs = statistics.median(ways[way][0]) if way in ways else None
+        line[f"ratio_{way}"] = theirs / seconds if theirs else None
+        line[f"{way}_seconds"] = theirs
+        line[f"{way}_peak_rss_mb"] = ways[way][1]["peak_rss_mb"] if theirs else None
+    return dict(line, load=os.getloadavg()[0], commit=end["commit"], core_type=core_type())
 
 
 def main():
